@@ -1,0 +1,1 @@
+"""What every capability of the marketplace stands on: settings, database, unit of work, audit."""

@@ -1,0 +1,144 @@
+"""The audit trail: every transition with who, when and why, written with it or not at all."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Index, String, Text, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from marketplace.core.actor import current_actor
+from marketplace.core.append_only import append_only
+from marketplace.core.database import Base
+from marketplace.core.paging import Key, Page, paginate
+from marketplace.core.unit_of_work import current_session
+from mpp_sdk.clock import now
+from mpp_sdk.ids import new_id
+
+_NAME_LENGTH = 60
+
+
+class AuditEntry(Base):
+    """One thing that was done. provider_id, requester_id and market_player_id may read it."""
+
+    __tablename__ = "audit_entry"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    actor_subject: Mapped[str] = mapped_column(String(200))
+    actor_name: Mapped[str] = mapped_column(String(200))
+    entity_kind: Mapped[str] = mapped_column(String(_NAME_LENGTH))
+    entity_id: Mapped[UUID]
+    action: Mapped[str] = mapped_column(String(_NAME_LENGTH))
+    from_state: Mapped[str | None] = mapped_column(String(_NAME_LENGTH))
+    to_state: Mapped[str | None] = mapped_column(String(_NAME_LENGTH))
+    reason: Mapped[str | None] = mapped_column(Text)
+    subscription_id: Mapped[UUID | None]
+    provider_id: Mapped[UUID | None]
+    requester_id: Mapped[UUID | None]
+    market_player_id: Mapped[UUID | None]
+    correlation_id: Mapped[str | None] = mapped_column(String(200))
+
+    # Entries are listed by id: a UUIDv7 grows with the time of recording, and is unique.
+    __table_args__ = (
+        Index(None, "entity_id", "id"),
+        Index(None, "subscription_id", "id"),
+        Index(None, "provider_id", "id"),
+        Index(None, "requester_id", "id"),
+        Index(None, "market_player_id", "id"),
+    )
+
+
+append_only(Base.metadata.tables[AuditEntry.__tablename__])
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which entries are asked for; what is None does not restrict.
+
+    visible_to is the market player that asks; None is an operator, who sees every entry.
+    The period is that of occurred_at; its end does not belong to it.
+    """
+
+    visible_to: UUID | None = None
+    entity_kind: str | None = None
+    entity_id: UUID | None = None
+    subscription_id: UUID | None = None
+    market_player_id: UUID | None = None
+    action: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def record(
+    kind: str,
+    entity_id: UUID,
+    action: str,
+    *,
+    from_state: str | None = None,
+    to_state: str | None = None,
+    reason: str | None = None,
+    occurred_at: datetime | None = None,
+    subscription_id: UUID | None = None,
+    provider_id: UUID | None = None,
+    requester_id: UUID | None = None,
+    market_player_id: UUID | None = None,
+) -> AuditEntry:
+    """Write down in this unit of work what the current actor did. occurred_at defaults to now."""
+    actor = current_actor()
+    recorded_at = now()
+    entry = AuditEntry(
+        id=new_id(),
+        occurred_at=occurred_at or recorded_at,
+        recorded_at=recorded_at,
+        actor_subject=actor.subject,
+        actor_name=actor.name,
+        entity_kind=kind,
+        entity_id=entity_id,
+        action=action,
+        from_state=from_state,
+        to_state=to_state,
+        reason=reason,
+        subscription_id=subscription_id,
+        provider_id=provider_id,
+        requester_id=requester_id,
+        market_player_id=market_player_id,
+        correlation_id=actor.correlation_id,
+    )
+    current_session().add(entry)
+    return entry
+
+
+def entries(
+    session: Session, wanted: AuditFilter, limit: int, cursor: str | None
+) -> Page[AuditEntry]:
+    """Return a page of the entries that a filter selects, the newest first."""
+    statement = select(AuditEntry)
+    if wanted.visible_to is not None:
+        statement = statement.where(_concerns(wanted.visible_to))
+    if wanted.market_player_id is not None:
+        statement = statement.where(_concerns(wanted.market_player_id))
+    equal = (
+        (AuditEntry.entity_kind, wanted.entity_kind),
+        (AuditEntry.entity_id, wanted.entity_id),
+        (AuditEntry.subscription_id, wanted.subscription_id),
+        (AuditEntry.action, wanted.action),
+    )
+    for column, value in equal:
+        if value is not None:
+            statement = statement.where(column == value)
+    if wanted.start is not None:
+        statement = statement.where(AuditEntry.occurred_at >= wanted.start)
+    if wanted.end is not None:
+        statement = statement.where(AuditEntry.occurred_at < wanted.end)
+    newest_first = [Key(AuditEntry.id, descending=True)]
+    return paginate(session, statement, newest_first, limit, cursor, bound_to=wanted)
+
+
+def _concerns(market_player_id: UUID) -> ColumnElement[bool]:
+    return or_(
+        AuditEntry.provider_id == market_player_id,
+        AuditEntry.requester_id == market_player_id,
+        AuditEntry.market_player_id == market_player_id,
+    )

@@ -1,0 +1,172 @@
+"""The settings of the marketplace, read from the environment."""
+
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mpp_sdk.secrets import SecretBox, load_or_create_key
+
+_KEY_FILE = "secret.key"
+
+
+class Settings(BaseSettings):
+    """Every setting has a default; `FLEXAGORA_<NAME>` in the environment replaces it."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEXAGORA_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path("var"),
+        description="The folder of the embedded database and of the encryption key.",
+    )
+    database_url: str = Field(
+        default="",
+        description="`postgresql+psycopg://user:password@host/name`, or `sqlite:///path`. "
+        "Empty: an SQLite file in the data folder.",
+    )
+    database_pool_size: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="How many database connections one process keeps at most.",
+    )
+    broker_url: str = Field(
+        default="",
+        description="`amqp://user:password@host` of RabbitMQ, which then carries the wake-ups of "
+        "delivery workers. Empty: they work inside the serving process.",
+    )
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="The keys (Fernet, base64) that encrypt what the marketplace presents to "
+        "platforms, separated by commas. The first encrypts, every one decrypts. Empty: a key "
+        "file in the data folder, made the first time.",
+    )
+    public_url: str = Field(
+        default="",
+        description="Where the marketplace is reached from outside, such as "
+        "`https://market.example`. Empty: `http://host:port`.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address that the server listens on.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="The port that the server listens on."
+    )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Whether platforms may have private and loopback addresses. For demonstrations "
+        "and closed networks only.",
+    )
+    allow_http: bool = Field(
+        default=False,
+        description="Whether platforms may be reached without TLS. For demonstrations only.",
+    )
+    request_timeout: timedelta = Field(
+        default=timedelta(seconds=10),
+        gt=timedelta(0),
+        description="How long a call to a platform may take in all.",
+    )
+    api_key_validity: timedelta = Field(
+        default=timedelta(days=90),
+        gt=timedelta(0),
+        description="How long an API key that the marketplace issues is valid.",
+    )
+    api_key_overlap: timedelta = Field(
+        default=timedelta(hours=24),
+        ge=timedelta(0),
+        description="How long the previous API key stays valid when the new one is not used.",
+    )
+    api_key_grace: timedelta = Field(
+        default=timedelta(seconds=60),
+        ge=timedelta(0),
+        description="How long the previous API key stays valid after the first use of the new one: "
+        "calls that are under way with the previous key must not fail.",
+    )
+    api_key_refresh_before: timedelta = Field(
+        default=timedelta(days=14),
+        gt=timedelta(0),
+        description="How long before its end the key that the marketplace presents to a platform "
+        "is refreshed.",
+    )
+    api_key_refresh_interval: timedelta | None = Field(
+        default=None,
+        description="When set, the key that the marketplace presents to a platform is refreshed at "
+        "this age, even when its end is further away.",
+    )
+    access_token_lifetime: timedelta = Field(
+        default=timedelta(hours=1),
+        ge=timedelta(seconds=1),
+        description="How long an OAuth 2 access token is valid.",
+    )
+    idempotency_retention: timedelta = Field(
+        default=timedelta(days=7),
+        gt=timedelta(0),
+        description="How long the answer to an Idempotency-Key is kept.",
+    )
+    attempt_retention: timedelta = Field(
+        default=timedelta(days=30),
+        gt=timedelta(0),
+        description="How long delivered events and their attempts are kept.",
+    )
+    request_validity: timedelta = Field(
+        default=timedelta(days=30),
+        gt=timedelta(0),
+        description="After how long a service request that nobody answered expires.",
+    )
+    offer_validity: timedelta = Field(
+        default=timedelta(days=14),
+        gt=timedelta(0),
+        description="How long an offer stands when it does not say so itself.",
+    )
+    consent_timeout: timedelta = Field(
+        default=timedelta(days=30),
+        gt=timedelta(0),
+        description="After how long a consent that was requested and never answered times out.",
+    )
+    interim_grace: timedelta = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(0),
+        description="How much later than promised an interim status may arrive before it is "
+        "overdue.",
+    )
+    delivery_workers: int = Field(
+        default=4, ge=1, le=256, description="How many platforms one process calls at once."
+    )
+    poll_interval: timedelta = Field(
+        default=timedelta(seconds=1),
+        gt=timedelta(0),
+        description="How often due deliveries are looked for when no wake-up came.",
+    )
+    job_interval: timedelta = Field(
+        default=timedelta(seconds=15),
+        gt=timedelta(0),
+        description="How often periodic jobs run: expiries, overdue statuses, key refreshes.",
+    )
+    handler_threads: int = Field(
+        default=16, ge=1, le=256, description="How many requests one process works on at once."
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1024, description="The largest request body that is read, in bytes."
+    )
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database's URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'flexagora.db'}"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the embedded one, which this process keeps up to date itself."""
+        return self.effective_database_url.startswith("sqlite")
+
+    @property
+    def effective_public_url(self) -> str:
+        """The URL under which others reach the marketplace, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @cached_property
+    def secret_box(self) -> SecretBox:
+        """What encrypts and decrypts the secrets that the marketplace presents to others."""
+        keys = [key.get_secret_value() for key in self.secret_keys]
+        return SecretBox(keys or [load_or_create_key(self.data_dir / _KEY_FILE)])
