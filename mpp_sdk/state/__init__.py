@@ -1,0 +1,1 @@
+"""What a platform remembers of its subscriptions and their points of delivery."""
