@@ -16,6 +16,7 @@ from mpp_sdk.clock import now
 from mpp_sdk.ids import new_id
 
 _NAME_LENGTH = 60
+_ENTITY_ID_LENGTH = 120
 
 
 class AuditEntry(Base):
@@ -29,7 +30,7 @@ class AuditEntry(Base):
     actor_subject: Mapped[str] = mapped_column(String(200))
     actor_name: Mapped[str] = mapped_column(String(200))
     entity_kind: Mapped[str] = mapped_column(String(_NAME_LENGTH))
-    entity_id: Mapped[UUID]
+    entity_id: Mapped[str] = mapped_column(String(_ENTITY_ID_LENGTH))
     action: Mapped[str] = mapped_column(String(_NAME_LENGTH))
     from_state: Mapped[str | None] = mapped_column(String(_NAME_LENGTH))
     to_state: Mapped[str | None] = mapped_column(String(_NAME_LENGTH))
@@ -63,7 +64,7 @@ class AuditFilter:
 
     visible_to: UUID | None = None
     entity_kind: str | None = None
-    entity_id: UUID | None = None
+    entity_id: str | None = None
     subscription_id: UUID | None = None
     market_player_id: UUID | None = None
     action: str | None = None
@@ -73,7 +74,7 @@ class AuditFilter:
 
 def record(
     kind: str,
-    entity_id: UUID,
+    entity_id: UUID | str,
     action: str,
     *,
     from_state: str | None = None,
@@ -85,7 +86,10 @@ def record(
     requester_id: UUID | None = None,
     market_player_id: UUID | None = None,
 ) -> AuditEntry:
-    """Write down in this unit of work what the current actor did. occurred_at defaults to now."""
+    """Write down in this unit of work what the current actor did. occurred_at defaults to now.
+
+    entity_id is that of the thing; a point of delivery's is `subscriptionId/podId`.
+    """
     actor = current_actor()
     recorded_at = now()
     entry = AuditEntry(
@@ -95,7 +99,7 @@ def record(
         actor_subject=actor.subject,
         actor_name=actor.name,
         entity_kind=kind,
-        entity_id=entity_id,
+        entity_id=str(entity_id),
         action=action,
         from_state=from_state,
         to_state=to_state,

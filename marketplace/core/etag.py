@@ -11,14 +11,16 @@ def etag(row: Versioned) -> str:
     return f'"{row.version}"'
 
 
-def check_if_match(row: Versioned, if_match: str | None) -> None:
+def check_if_match(row: Versioned, if_match: str | None, *, required: bool = True) -> None:
     """Check that an edit was made from the present version.
 
-    `*` matches every version. Raises PreconditionRequired when the header is missing and
-    PreconditionFailed when it names another version.
+    `*` matches every version. An edit must carry the header (required); an action may. Raises
+    PreconditionRequired when it is missing and PreconditionFailed when it names another version.
     """
     if if_match is None:
-        raise PreconditionRequired("Send the ETag that you read in If-Match.")
+        if required:
+            raise PreconditionRequired("Send the ETag that you read in If-Match.")
+        return
     candidates = [candidate.strip() for candidate in if_match.split(",")]
     if "*" not in candidates and f'"{row.version}"' not in candidates:
         raise PreconditionFailed("Read it again and repeat the edit.")

@@ -52,7 +52,8 @@ def paginate(
     """Return one page of what a statement without order selects, in the order of the keys.
 
     A cursor belongs to its order and to what it is bound to (the filter): used with another one it
-    is refused. Keys are texts, whole numbers, moments and ids. Raises InvalidInput on `cursor` when it is malformed or belongs to another list.
+    is refused. Keys are texts, whole numbers, moments and ids. Raises InvalidInput on `cursor` when
+    it is malformed or belongs to another list.
     """
     binding = _fingerprint(keys, bound_to)
     if cursor is not None:

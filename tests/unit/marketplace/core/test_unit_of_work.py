@@ -121,6 +121,7 @@ def test_if_match(engine: Engine) -> None:
             check_if_match(note, first)
         with pytest.raises(PreconditionRequired):
             check_if_match(note, None)
+        check_if_match(note, None, required=False)
 
 
 @pytest.mark.parametrize(
