@@ -1,0 +1,1 @@
+"""The web layer that the marketplace and every platform share."""

@@ -1,0 +1,1 @@
+"""Generates the SDK's models, handlers and clients from the contracts in `openapi/`."""
