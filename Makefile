@@ -1,0 +1,54 @@
+# Everything runs from a virtual environment of its own; the first call makes it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo test check generate serve format clean
+.DEFAULT_GOAL := help
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## Integrate two platforms over a marketplace on real meter data, and leave a page about it
+	$(BIN)/python -m examples.demo
+
+test: $(VENV)/.dev check ## Run the checks and every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Run the linters, the type checker, the layer rules and the contract checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.contracts --check
+	$(BIN)/python -m tools.spectral
+
+generate: $(VENV)/.dev ## Generate models, handlers and clients from the contracts in openapi/
+	$(BIN)/python -m tools.contracts
+
+serve: $(VENV)/.runtime ## Run the marketplace for good, on embedded defaults
+	$(BIN)/flexagora serve
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was installed and what runs have left
+	rm -rf $(VENV) var build dist node_modules tools/spectral/node_modules
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the marketplace and the platforms need ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[marketplace,metering]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the checks and tests need ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime
