@@ -6,14 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from mpp_sdk.contracts.notifications.models import ActivationState, ConsentState
 from mpp_sdk.errors import Conflict, IllegalTransition
-
-
-class PlatformRole(StrEnum):
-    """The role of a platform in a subscription."""
-
-    PROVIDER = "provider"
-    REQUESTER = "requester"
 
 
 class SubscriptionState(StrEnum):
@@ -23,26 +17,6 @@ class SubscriptionState(StrEnum):
     SUSPENDED = "SUSPENDED"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
-
-
-class ConsentState(StrEnum):
-    """The state of a customer's consent for one point of delivery under one subscription."""
-
-    REQUESTED = "REQUESTED"
-    GRANTED = "GRANTED"
-    DENIED = "DENIED"
-    TIMED_OUT = "TIMED_OUT"
-    WITHDRAWN = "WITHDRAWN"
-    EXPIRED = "EXPIRED"
-
-
-class ActivationState(StrEnum):
-    """The state of a service for one point of delivery under one subscription."""
-
-    REQUESTED = "REQUESTED"
-    ACTIVE = "ACTIVE"
-    SUSPENDED = "SUSPENDED"
-    ENDED = "ENDED"
 
 
 ENDED_SUBSCRIPTION = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
