@@ -1,0 +1,93 @@
+"""What a run of the demonstration has seen, ready to be drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class Participant:
+    """A column of the sequence diagram. key is what messages refer to."""
+
+    key: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One HTTP call that its receiver has logged. step is 1 to 8 of the integration process."""
+
+    at: datetime
+    sender: str
+    receiver: str
+    method: str
+    path: str
+    status: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of state; why is empty when nobody said."""
+
+    at: datetime
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The states of one thing, in the order of time."""
+
+    name: str
+    transitions: Sequence[Transition]
+
+
+@dataclass(frozen=True)
+class TimelineGroup:
+    """The timelines that belong together: a subscription, or consent and activation of a PoD."""
+
+    title: str
+    note: str
+    timelines: Sequence[Timeline]
+
+
+@dataclass(frozen=True)
+class LoadCurve:
+    """The readings received for a PoD: (start, energy in kWh) in the order of time."""
+
+    pod_id: str
+    title: str
+    resolution: str
+    readings: Sequence[tuple[datetime, Decimal]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that the demonstration has verified about its own outcome."""
+
+    claim: str
+    holds: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the page shows."""
+
+    started_at: datetime
+    ended_at: datetime
+    acceptance_to_active: timedelta
+    acceptance_to_first_data: timedelta
+    participants: Sequence[Participant]
+    messages: Sequence[Message]
+    groups: Sequence[TimelineGroup]
+    curves: Sequence[LoadCurve]
+    checks: Sequence[Check]
+
+    @property
+    def readings_received(self) -> int:
+        """The number of readings in the aggregator's store."""
+        return sum(len(curve.readings) for curve in self.curves)
