@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from enum import StrEnum
 
 from marketplace.core.lifecycle import Lifecycle
@@ -21,7 +22,7 @@ class VersionState(StrEnum):
 
 
 VERSION = Lifecycle(
-    "Service version",
+    "ServiceVersion",
     {
         VersionState.DRAFT: {
             "edit": VersionState.DRAFT,
@@ -39,6 +40,24 @@ VERSION = Lifecycle(
 )
 """A draft is edited, deleted or published; only a published version is requested. Publishing a new
 version deprecates the one published before."""
+
+
+OPEN = frozenset({VersionState.PUBLISHED, VersionState.DEPRECATED})
+"""The states in which everybody finds a version in the catalogue."""
+
+
+def current_version(states: Mapping[int, VersionState], *, with_drafts: bool) -> int | None:
+    """Return which version of a service stands for it: the published one, else the newest.
+
+    Without drafts it is what everybody may see; None when there is no such version.
+    """
+    seen = {
+        number: state
+        for number, state in states.items()
+        if with_drafts or state is not VersionState.DRAFT
+    }
+    published = [number for number, state in seen.items() if state is VersionState.PUBLISHED]
+    return max(published or seen, default=None)
 
 
 def fold(text: str) -> list[str]:

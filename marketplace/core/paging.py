@@ -36,7 +36,7 @@ class Page(Generic[T]):
 class Key:
     """A column of the order. The last key of an order must be unique; none may be NULL."""
 
-    column: InstrumentedAttribute[Any]
+    column: InstrumentedAttribute[Any] | ColumnElement[Any]
     descending: bool = False
 
 

@@ -1,0 +1,209 @@
+"""Every query of negotiations and subscriptions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from marketplace.core.paging import Key, Page, paginate
+from marketplace.subscriptions.domain import ENDED, OfferState, RequestState
+from marketplace.subscriptions.tables import Offer, ServiceRequest, Subscription
+from mpp_sdk.contracts.marketplace.models import PlatformRole
+
+T = TypeVar("T", ServiceRequest, Subscription)
+
+
+@dataclass(frozen=True)
+class NegotiationFilter:
+    """Which requests or subscriptions are asked for; what is None does not restrict.
+
+    viewer is the market player that asks, None an operator; role is the viewer's in them.
+    """
+
+    viewer: UUID | None
+    state: str | None = None
+    role: PlatformRole | None = None
+    service_id: UUID | None = None
+
+
+def request(session: Session, request_id: UUID, *, lock: bool = False) -> ServiceRequest | None:
+    """Return a request; locked, nobody else changes it or its offers until the end."""
+    statement = select(ServiceRequest).where(ServiceRequest.id == request_id)
+    return session.scalar(_locked(statement) if lock else statement)
+
+
+def requests(
+    session: Session, wanted: NegotiationFilter, limit: int, cursor: str | None
+) -> Page[ServiceRequest]:
+    """Return a page of requests, the newest first."""
+    return _negotiations(session, ServiceRequest, wanted, limit, cursor)
+
+
+def expired_requests(session: Session, moment: datetime, limit: int) -> Sequence[ServiceRequest]:
+    """Return requests that nobody answered in time, locked, those of others left out."""
+    return session.scalars(
+        select(ServiceRequest)
+        .where(
+            ServiceRequest.state.in_((RequestState.REQUESTED, RequestState.OFFERED)),
+            ServiceRequest.expires_at <= moment,
+        )
+        .order_by(ServiceRequest.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def open_requests_of(session: Session, market_player_id: UUID) -> Sequence[ServiceRequest]:
+    """Return the requests under way in which a market player takes part, locked."""
+    return session.scalars(
+        _locked(
+            select(ServiceRequest)
+            .where(
+                ServiceRequest.state.in_((RequestState.REQUESTED, RequestState.OFFERED)),
+                _takes_part(ServiceRequest, market_player_id),
+            )
+            .order_by(ServiceRequest.id)
+        )
+    ).all()
+
+
+def offer(session: Session, request_id: UUID, offer_id: UUID) -> Offer | None:
+    """Return an offer of a request."""
+    return session.scalar(select(Offer).where(Offer.request_id == request_id, Offer.id == offer_id))
+
+
+def open_offer(session: Session, request_id: UUID) -> Offer | None:
+    """Return the open offer of a request."""
+    return session.scalar(
+        select(Offer).where(Offer.request_id == request_id, Offer.state == OfferState.OPEN)
+    )
+
+
+def current_offers(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, Offer]:
+    """Return the last offer of each request that has one."""
+    last = (
+        select(Offer.request_id, func.max(Offer.revision).label("revision"))
+        .where(Offer.request_id.in_(request_ids))
+        .group_by(Offer.request_id)
+        .subquery()
+    )
+    rows = session.scalars(
+        select(Offer).join(
+            last,
+            (Offer.request_id == last.c.request_id) & (Offer.revision == last.c.revision),
+        )
+    )
+    return {row.request_id: row for row in rows}
+
+
+def last_revision(session: Session, request_id: UUID) -> int:
+    """Return the number of the last offer of a request, 0 when there is none."""
+    found = session.scalar(select(func.max(Offer.revision)).where(Offer.request_id == request_id))
+    return found or 0
+
+
+def offers(
+    session: Session, request_id: UUID, state: OfferState | None, limit: int, cursor: str | None
+) -> Page[Offer]:
+    """Return a page of the offers of a request, the newest first."""
+    statement = select(Offer).where(Offer.request_id == request_id)
+    if state is not None:
+        statement = statement.where(Offer.state == state)
+    order = [Key(Offer.revision, descending=True)]
+    return paginate(session, statement, order, limit, cursor, bound_to=(request_id, state))
+
+
+def subscription(
+    session: Session, subscription_id: UUID, *, lock: bool = False
+) -> Subscription | None:
+    """Return a subscription; locked, nobody else changes it until the end."""
+    statement = select(Subscription).where(Subscription.id == subscription_id)
+    return session.scalar(_locked(statement) if lock else statement)
+
+
+def subscription_ids_by_request(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return the subscription that came of each request, where one did."""
+    rows = session.execute(
+        select(Subscription.request_id, Subscription.id).where(
+            Subscription.request_id.in_(request_ids)
+        )
+    )
+    return {request_id: subscription_id for request_id, subscription_id in rows}  # noqa: C416 - dict() of rows has no types
+
+
+def subscriptions(
+    session: Session, wanted: NegotiationFilter, limit: int, cursor: str | None
+) -> Page[Subscription]:
+    """Return a page of subscriptions, the newest first."""
+    return _negotiations(session, Subscription, wanted, limit, cursor)
+
+
+def subscriptions_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Subscription]:
+    """Return the subscriptions with these ids."""
+    rows = session.scalars(select(Subscription).where(Subscription.id.in_(ids)))
+    return {row.id: row for row in rows}
+
+
+def expired_subscriptions(session: Session, moment: datetime, limit: int) -> Sequence[Subscription]:
+    """Return subscriptions whose validity is over, locked, those of others left out."""
+    return session.scalars(
+        select(Subscription)
+        .where(Subscription.state.not_in(ENDED), Subscription.validity_end <= moment)
+        .order_by(Subscription.validity_end)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def running_subscriptions_of(session: Session, market_player_id: UUID) -> Sequence[Subscription]:
+    """Return the subscriptions that have not ended of a market player, locked."""
+    return session.scalars(
+        _locked(
+            select(Subscription)
+            .where(Subscription.state.not_in(ENDED), _takes_part(Subscription, market_player_id))
+            .order_by(Subscription.id)
+        )
+    ).all()
+
+
+def running_successor(session: Session, subscription_id: UUID) -> Subscription | None:
+    """Return the subscription that is to replace another and has not ended."""
+    return session.scalar(
+        select(Subscription).where(
+            Subscription.supersedes == subscription_id, Subscription.state.not_in(ENDED)
+        )
+    )
+
+
+def _locked(statement: Select[T]) -> Select[T]:
+    return statement.with_for_update().execution_options(populate_existing=True)
+
+
+def _takes_part(
+    kind: type[ServiceRequest | Subscription], market_player_id: UUID
+) -> ColumnElement[bool]:
+    return or_(kind.provider_id == market_player_id, kind.requester_id == market_player_id)
+
+
+def _negotiations(
+    session: Session, kind: type[T], wanted: NegotiationFilter, limit: int, cursor: str | None
+) -> Page[T]:
+    statement = select(kind)
+    if wanted.viewer is not None:
+        if wanted.role is PlatformRole.PROVIDER:
+            statement = statement.where(kind.provider_id == wanted.viewer)
+        elif wanted.role is PlatformRole.REQUESTER:
+            statement = statement.where(kind.requester_id == wanted.viewer)
+        else:
+            statement = statement.where(_takes_part(kind, wanted.viewer))
+    if wanted.state is not None:
+        statement = statement.where(kind.state == wanted.state)
+    if wanted.service_id is not None:
+        statement = statement.where(kind.service_id == wanted.service_id)
+    return paginate(
+        session, statement, [Key(kind.id, descending=True)], limit, cursor, bound_to=wanted
+    )
