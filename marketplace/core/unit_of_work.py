@@ -37,6 +37,19 @@ def after_commit(callback: Callable[[], None]) -> None:
     current_session().info.setdefault(_AFTER_COMMIT, []).append(callback)
 
 
+def release() -> None:
+    """End the transaction, in which nothing may have been written yet, before something slow.
+
+    Calls to other systems take seconds; a lock or a connection held as long would stop everybody
+    else. What was read stays readable and is no longer tracked; the next query begins anew.
+    """
+    session = current_session()
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("Something is written already: do the slow part first.")
+    session.expunge_all()
+    session.rollback()
+
+
 @contextmanager
 def unit_of_work(engine: Engine, *, read_only: bool = False) -> Iterator[Session]:
     """Run a block in one transaction: commit at its end, roll back when it raises.
