@@ -8,10 +8,14 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mpp_sdk.database import UtcDateTime
+from mpp_sdk.outbox import OutboxTables
 
 
 class Base(DeclarativeBase):
     """The base of the SDK's own tables; an integrator's have another one."""
+
+
+OUTBOX_TABLES = OutboxTables.define(Base.metadata)
 
 
 class SubscriptionRow(Base):
