@@ -8,22 +8,25 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-_POSTGRES_URL = os.environ.get(
-    "FLEXAGORA_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
-)
+from tests.services.postgresql import NoPostgreSQL, provide
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Provide PostgreSQL once; test processes that are started later find it by its URL."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    try:
+        server = provide()
+    except NoPostgreSQL as error:
+        pytest.exit(str(error), returncode=2)
+    os.environ["FLEXAGORA_TEST_POSTGRES_URL"] = server.url
+    config.add_cleanup(server.stop)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> str:
-    """Return the URL of the PostgreSQL server's maintenance database; fail when there is none."""
-    engine = create_engine(_POSTGRES_URL)
-    try:
-        with engine.connect():
-            return _POSTGRES_URL
-    except Exception as error:
-        pytest.fail(f"No PostgreSQL at {_POSTGRES_URL}: set FLEXAGORA_TEST_POSTGRES_URL ({error})")
-    finally:
-        engine.dispose()
+    """Return the URL of the PostgreSQL server's maintenance database."""
+    return os.environ["FLEXAGORA_TEST_POSTGRES_URL"]
 
 
 @pytest.fixture
