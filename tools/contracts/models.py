@@ -39,7 +39,7 @@ def generate_models(document: dict[str, Json]) -> str:
             use_schema_description=True,
             use_field_description=True,
             use_inline_field_description=True,
-            type_mappings=["string+uri=string"],
+            type_mappings=["string+uri=string", "string+email=string"],
             use_standard_collections=True,
             use_union_operator=True,
             disable_future_imports=True,
@@ -75,7 +75,15 @@ def _without_scalars(document: dict[str, Json]) -> dict[str, Json]:
         name = re.sub("^#/components/schemas/", "", str(node.get("$ref", "")))
         if name in scalars:
             return write_out(scalars[name])
-        return {key: write_out(value) for key, value in node.items() if key != "example"}
+        written = {key: write_out(value) for key, value in node.items()}
+        if not isinstance(node.get("example"), dict) or "type" in node:
+            written.pop("example", None)  # unless it is a property of that name
+        if is_scalar(written.get("items")):
+            # The generator would make a class of each constrained item; the edge checks them.
+            written["items"] = {
+                key: value for key, value in written["items"].items() if key in ("type", "format")
+            }
+        return written
 
     kept = {
         name: write_out(schema)

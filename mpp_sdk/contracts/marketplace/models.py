@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, EmailStr, Field, RootModel
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from mpp_sdk.model import Model
 
@@ -488,14 +488,6 @@ class ServiceCategory(StrEnum):
     TARIFFS = "TARIFFS"
     ASSET_DATA = "ASSET_DATA"
     OTHER = "OTHER"
-
-
-class Country(RootModel[str]):
-    root: Annotated[str, Field(pattern="^[A-Z]{2}$")]
-
-
-class Area(RootModel[str]):
-    root: Annotated[str, Field(max_length=60, min_length=1, pattern="^[A-Za-z0-9._:-]+$")]
 
 
 class ServiceRequestDraft(Model):
@@ -1145,7 +1137,7 @@ class MarketPlayerDraft(Model):
     Its EIC code (16 characters; the last is the check character).
     """
 
-    contact_email: Annotated[EmailStr, Field(alias="contactEmail", max_length=200)]
+    contact_email: Annotated[str, Field(alias="contactEmail", max_length=200)]
     """
     Whom operators write to.
     """
@@ -1300,12 +1292,12 @@ class ServiceDescription(Model):
     Which market players may subscribe; without it, all.
     """
 
-    countries: Annotated[list[Country], Field(max_length=60, min_length=1)]
+    countries: Annotated[list[str], Field(max_length=60, min_length=1)]
     """
     Where it is offered (ISO 3166-1 alpha-2).
     """
 
-    areas: Annotated[list[Area] | None, Field(max_length=200)] = None
+    areas: Annotated[list[str] | None, Field(max_length=200)] = None
     """
     The areas it is offered in (EIC codes).
     """

@@ -4,7 +4,7 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ConfigDict, Field, RootModel
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from mpp_sdk.model import Model
 
@@ -64,15 +64,6 @@ class PointOfDeliveryStatus(Model):
     """
 
 
-class PodId(RootModel[str]):
-    root: Annotated[
-        str, Field(max_length=60, min_length=1, pattern="^[A-Za-z0-9][A-Za-z0-9._:-]*$")
-    ]
-    """
-    The mRID of a point of delivery (PoD), such as an EIC code, a GSRN or a national identifier.
-    """
-
-
 class PointsOfDeliveryRequest(Model):
     """
     The points of delivery that the requester wants data for.
@@ -81,7 +72,7 @@ class PointsOfDeliveryRequest(Model):
     model_config = ConfigDict(
         extra="forbid",
     )
-    pod_ids: Annotated[list[PodId], Field(alias="podIds", max_length=10000, min_length=1)]
+    pod_ids: Annotated[list[str], Field(alias="podIds", max_length=10000, min_length=1)]
     """
     Their ids, each once.
     """
