@@ -7,8 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 
+import anyio.to_thread
 import uvicorn
-from starlette.routing import BaseRoute, Router
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mpp_sdk.web.binding import BoundContract
@@ -32,6 +35,19 @@ def compose(
     Whatever else is asked for gets a 404 problem. lifespan surrounds the time that it is served.
     """
     return Frame(_Composition(contracts, routes, lifespan))
+
+
+def health_route(check: Callable[[], None], path: str = "/healthz") -> Route:
+    """Return the route that says whether this server can do its work.
+
+    check runs in a thread; what it raises is answered as everywhere, a lost database with 503.
+    """
+
+    async def answer(_: Request) -> Response:
+        await anyio.to_thread.run_sync(check)
+        return JSONResponse({"status": "ok"})
+
+    return Route(path, answer)
 
 
 class _Composition:

@@ -1,0 +1,139 @@
+"""A repeated call with the same Idempotency-Key gets the first answer and changes nothing."""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, Text, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mpp_sdk.clock import now
+from mpp_sdk.database import UtcDateTime
+from mpp_sdk.errors import Conflict, IdempotencyMismatch
+from mpp_sdk.secrets import SecretBox
+from mpp_sdk.web.call import Call, Proceed, Reply
+
+KEPT = timedelta(days=7)
+"""How long an answer can be had again."""
+
+
+@dataclass(frozen=True)
+class IdempotencyTable:
+    """The answers that were given, by caller, operation and key."""
+
+    table: Table
+
+    @classmethod
+    def define(cls, metadata: MetaData, name: str = "idempotent_reply") -> "IdempotencyTable":
+        """Return the table, added to the metadata.
+
+        The answer is encrypted, since it may hold a key that is shown once. It is absent only
+        within the transaction that is making it.
+        """
+        return cls(
+            Table(
+                name,
+                metadata,
+                Column("subject", String(64), primary_key=True),
+                Column("operation", String(128), primary_key=True),
+                Column("key", String(128), primary_key=True),
+                Column("fingerprint", String(64), nullable=False),
+                Column("reply", Text),
+                Column("created_at", UtcDateTime(), nullable=False, index=True),
+            )
+        )
+
+    def replay_or_run(
+        self, connection: Connection, call: Call, proceed: Proceed, box: SecretBox
+    ) -> Reply:
+        """Return the answer that the key was given before, or run the call and keep its answer.
+
+        It belongs in the transaction of the business write, so that both are kept or neither is. A
+        second call with the same key waits until the first one's transaction is over. Only answers
+        of success are kept. Raises IdempotencyMismatch when the key was used for another request.
+        """
+        if call.idempotency_key is None:
+            return proceed()
+        if not self._claim(connection, call):
+            return self._replay(connection, call, box)
+        reply = proceed()
+        if reply.status is not None and 200 <= reply.status < 300:
+            connection.execute(
+                update(self.table)
+                .where(*self._this(call))
+                .values(reply=box.encrypt(_to_text(reply)))
+            )
+        else:
+            connection.execute(delete(self.table).where(*self._this(call)))
+        return reply
+
+    def purge(self, connection: Connection) -> int:
+        """Forget the answers older than 7 days. Return how many there were."""
+        old = self.table.c.created_at < now() - KEPT
+        return connection.execute(delete(self.table).where(old)).rowcount
+
+    def _claim(self, connection: Connection, call: Call) -> bool:
+        """Return whether this call is the first with its key; the key is then its own."""
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        claimed = connection.execute(
+            dialect.insert(self.table)
+            .values(
+                subject=_subject(call),
+                operation=_operation(call),
+                key=call.idempotency_key,
+                fingerprint=call.fingerprint,
+                created_at=now(),
+            )
+            .on_conflict_do_nothing()
+        )
+        return claimed.rowcount == 1
+
+    def _replay(self, connection: Connection, call: Call, box: SecretBox) -> Reply:
+        columns = select(self.table.c.fingerprint, self.table.c.reply)
+        row = connection.execute(columns.where(*self._this(call))).one_or_none()
+        if row is not None and row.fingerprint != call.fingerprint:
+            raise IdempotencyMismatch("Use a new Idempotency-Key for a new request.")
+        if row is None or row.reply is None:
+            raise Conflict("A call with this Idempotency-Key is in progress. Try again.")
+        return _from_text(box.decrypt(row.reply))
+
+    def _this(self, call: Call) -> tuple[Any, ...]:
+        columns = self.table.c
+        return (
+            columns.subject == _subject(call),
+            columns.operation == _operation(call),
+            columns.key == call.idempotency_key,
+        )
+
+
+def _subject(call: Call) -> str:
+    return call.principal.subject if call.principal else ""
+
+
+def _operation(call: Call) -> str:
+    return f"{call.contract.name}:{call.operation.operation_id}"
+
+
+def _to_text(reply: Reply) -> str:
+    if reply.body is not None and not isinstance(reply.body, bytes):
+        raise TypeError("An answer is kept as bytes")
+    return json.dumps(
+        {
+            "status": reply.status,
+            "headers": dict(reply.headers),
+            "mediaType": reply.media_type,
+            "body": None if reply.body is None else base64.b64encode(reply.body).decode(),
+        }
+    )
+
+
+def _from_text(text: str) -> Reply:
+    kept = json.loads(text)
+    return Reply(
+        body=None if kept["body"] is None else base64.b64decode(kept["body"]),
+        status=kept["status"],
+        headers=kept["headers"],
+        media_type=kept["mediaType"],
+    )
