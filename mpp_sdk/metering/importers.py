@@ -30,7 +30,7 @@ from mpp_sdk.metering.safe_xml import parse_xml_bytes
 MADRID = ZoneInfo("Europe/Madrid")
 
 _HOUR = timedelta(hours=1)
-_S02_MOMENT = re.compile(r"(\d{14})(\d{3})([WS])", re.ASCII)
+_S02_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})([WS])", re.ASCII)
 _WHOLE = re.compile(r"\d{1,12}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _FLAGS = re.compile(r"[0-9A-Fa-f]{2}", re.ASCII)
@@ -119,8 +119,11 @@ def _s02_end(text: str, pointer: str, zone: ZoneInfo) -> datetime:
         raise InvalidInput.field(
             pointer, "format", "Fh must be a local time YYYYMMDDhhmmssfff with W or S."
         )
+    year, month, day, hour, minute, second, milli = (int(part) for part in match.groups()[:7])
     try:
-        local = datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 (local)
+        local = datetime(  # noqa: DTZ001 (local time, which is placed below)
+            year, month, day, hour, minute, second, milli * 1000
+        )
         check_year(local)
     except ValueError as error:
         raise InvalidInput.field(pointer, "format", f"Fh is not a time: {error}.") from error
@@ -128,10 +131,10 @@ def _s02_end(text: str, pointer: str, zone: ZoneInfo) -> datetime:
     for near in (local, local - timedelta(seconds=1)):
         for fold in (0, 1):
             aware = near.replace(tzinfo=zone, fold=fold)
-            if bool(aware.dst()) == (match[3] == "S"):
+            if bool(aware.dst()) == (match[8] == "S"):
                 return aware.astimezone(UTC) + (local - near)
     raise InvalidInput.field(
-        pointer, "summerWinter", f"{zone.key} does not have {match[3]} time at {local.isoformat()}."
+        pointer, "summerWinter", f"{zone.key} does not have {match[8]} time at {local.isoformat()}."
     )
 
 

@@ -319,12 +319,13 @@ def _shrink(intervals: Sequence[tuple[datetime, datetime]], bound: datetime) -> 
 
 
 def _grow(connection: Connection, query: Select[Any], first: datetime, end: datetime) -> datetime:
-    """Return the first moment after `first` that lies in no interval; at most `end`."""
+    """Return the first moment after `first` that lies in no interval; `end` if nothing follows."""
     bound = first + timedelta(microseconds=1)
     while bound < end:
         rows = connection.execute(_in_period(query, first, bound)).all()
         grown = max(at + timedelta(seconds=length) for at, length in rows)
         if grown <= bound:
-            return bound
+            more = connection.execute(_in_period(query, bound, end).limit(1)).first()
+            return end if more is None else bound
         bound = grown
     return end

@@ -216,12 +216,13 @@ def readings_of(series: Iterable[MeasureSeries]) -> tuple[ReadingSeries, ...]:
             )
             known = parts.setdefault(key, {})
             for reading in period.readings:
-                if known.setdefault(reading.start, reading) is not reading:
+                if reading.start in known:
                     raise InvalidInput.field(
                         f"/Series/{index}",
                         "overlap",
                         f"The document tells the reading of {reading.start.isoformat()} twice.",
                     )
+                known[reading.start] = reading
     return tuple(
         ReadingSeries(
             pod=pod,
