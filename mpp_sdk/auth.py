@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -41,6 +42,16 @@ class NewKey:
     previous_key_valid_until: datetime
 
 
+@dataclass(frozen=True)
+class IssuedKey:
+    """What is known of a key that was issued; the key itself is not stored."""
+
+    id: UUID
+    valid_from: datetime
+    valid_until: datetime
+    first_used_at: datetime | None
+
+
 class InboundKeys:
     """The keys that were issued to the marketplace, stored hashed."""
 
@@ -49,17 +60,13 @@ class InboundKeys:
         self._box = box
         self._policy = policy
 
-    def adopt(self, configured: str | None) -> str | None:
-        """Make sure that there is a first key: the configured one, or a new one.
-
-        Returns the key when this call made it up, because nobody has seen it yet.
-        """
+    def adopt(self, configured: str | None) -> None:
+        """Take the configured key as the first one, unless there are keys already."""
+        if configured is None:
+            return
         with self._transactions() as session:
-            if session.scalars(select(InboundKeyRow).limit(1)).first() is not None:
-                return None
-            first = configured or new_secret(KEY_PREFIX)
-            self._add(session, first, None, clock.now())
-        return None if configured else first
+            if session.scalars(select(InboundKeyRow).limit(1)).first() is None:
+                self._add(session, configured, None, clock.now())
 
     def issue(self, idempotency_key: str | None = None) -> NewKey:
         """Return a new key; the same one again for the same idempotency key.
@@ -73,6 +80,14 @@ class InboundKeys:
         except IntegrityError:  # the same call came twice at once, and the other one was first
             with self._transactions() as session:
                 return self._issue(session, idempotency_key)
+
+    def all(self) -> Sequence[IssuedKey]:
+        """Return what is known of the keys, the oldest first."""
+        with self._transactions.reading() as session:
+            rows = session.scalars(select(InboundKeyRow).order_by(InboundKeyRow.id)).all()
+        return [
+            IssuedKey(row.id, row.valid_from, row.valid_until, row.first_used_at) for row in rows
+        ]
 
     def check(self, presented: str) -> None:
         """Return when a key is valid now. Raises Unauthenticated when it is not."""
@@ -183,6 +198,12 @@ class OutboundKey:
         if row is None:
             raise Unavailable(f"There is no API key for {self._callee} yet.")
         return self._box.decrypt(row.encrypted_key)
+
+    def known_end(self) -> datetime | None:
+        """Return when the key ends; None when that is not known, or there is none."""
+        with self._transactions.reading() as session:
+            row = session.get(OutboundKeyRow, self._callee)
+        return None if row is None else row.valid_until
 
     def is_due(self, before: timedelta) -> bool:
         """Return whether the key should be refreshed now: it ends within `before`.

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 from mpp_sdk import clock
 from mpp_sdk.contracts.notifications.models import ActivationState, ConsentState
 from mpp_sdk.errors import Forbidden, NotFound
-from mpp_sdk.state.domain import Circumstances, Validity
+from mpp_sdk.state.domain import ENDED_SUBSCRIPTION, Circumstances, Validity
 from mpp_sdk.state.subscriptions import find_subscription, to_subscription
 from mpp_sdk.state.tables import PodRow, SubscriptionRow
 from mpp_sdk.transactions import Transactions
 
+_BATCH = 500
 _TICK = timedelta(microseconds=1)
 
 
@@ -74,6 +75,29 @@ class PointsOfDelivery:
         with self._transactions.reading() as session:
             rows = session.scalars(query.order_by(PodRow.pod_id).limit(limit))
             return [to_pod(row) for row in rows]
+
+    def some(self, subscription_id: UUID, pod_ids: Sequence[str]) -> Sequence[SubscribedPod]:
+        """Return the points of delivery with these ids, in the order of their ids."""
+        found: list[SubscribedPod] = []
+        with self._transactions.reading() as session:
+            for start in range(0, len(pod_ids), _BATCH):
+                query = select(PodRow).where(
+                    PodRow.subscription_id == subscription_id,
+                    PodRow.pod_id.in_(pod_ids[start : start + _BATCH]),
+                )
+                found.extend(to_pod(row) for row in session.scalars(query))
+        return sorted(found, key=lambda pod: pod.pod_id)
+
+    def subscriptions_of(self, pod_id: str) -> Sequence[UUID]:
+        """Return the running subscriptions under which a point of delivery was asked for."""
+        query = (
+            select(PodRow.subscription_id)
+            .join(SubscriptionRow, SubscriptionRow.id == PodRow.subscription_id)
+            .where(PodRow.pod_id == pod_id, SubscriptionRow.state.not_in(ENDED_SUBSCRIPTION))
+            .order_by(PodRow.subscription_id)
+        )
+        with self._transactions.reading() as session:
+            return session.scalars(query).all()
 
     def check_readable(
         self, subscription_id: UUID, pod_id: str, start: datetime, end: datetime

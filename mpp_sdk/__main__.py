@@ -1,0 +1,196 @@
+"""The command line of a platform: `python -m mpp_sdk serve my_platform:Handler`."""
+
+import importlib
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from mpp_sdk.client import ProblemError
+from mpp_sdk.errors import FlexagoraError, NotFound
+from mpp_sdk.platform import MarketPlayerPlatform
+from mpp_sdk.settings import PlatformSettings
+from mpp_sdk.state.pods import SubscribedPod
+from mpp_sdk.web.access_log import log_to_file
+from mpp_sdk.web.server import serve as serve_app
+
+app = typer.Typer(
+    help="Runs a market player's platform. Settings are read from the environment (MPP_...).",
+    no_args_is_help=True,
+)
+keys = typer.Typer(help="The API keys between this platform and the marketplace.")
+consents = typer.Typer(help="The consents of customers, where this platform is the provider.")
+app.add_typer(keys, name="keys")
+app.add_typer(consents, name="consents")
+
+PodArgument = Annotated[str, typer.Argument(help="The id of the point of delivery.")]
+SubscriptionOption = Annotated[
+    UUID | None,
+    typer.Option("--subscription", help="The subscription; needed when there are several."),
+]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, in words for a person.")]
+
+
+@app.command()
+def serve(
+    handler: Annotated[
+        str, typer.Argument(help="A subclass of MarketPlayerPlatform: `my_platform:Handler`.")
+    ],
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+) -> None:
+    """Serve a platform until it is told to stop."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    settings = PlatformSettings()
+    if settings.access_log is not None:
+        log_to_file(settings.access_log)
+    platform = load_platform(handler)(settings)
+    serve_app(platform.app(), host=host or settings.host, port=port or settings.port)
+
+
+@keys.command("issue")
+def issue_key() -> None:
+    """Issue a key to the marketplace and show it once: enter it in the connection settings."""
+    issued = MarketPlayerPlatform().inbound_keys.issue()
+    _show({"apiKey": issued.api_key, "validUntil": issued.valid_until.isoformat()})
+
+
+@keys.command("show")
+def show_keys() -> None:
+    """Show which keys there are, without the secrets."""
+    platform = MarketPlayerPlatform()
+    platform.adopt_keys()
+    for key in platform.inbound_keys.all():
+        _show(
+            {
+                "direction": "inbound",
+                "id": str(key.id),
+                "validFrom": key.valid_from.isoformat(),
+                "validUntil": key.valid_until.isoformat(),
+                "firstUsedAt": key.first_used_at.isoformat() if key.first_used_at else None,
+            }
+        )
+    presented = platform.outbound_key.known_end()
+    _show({"direction": "outbound", "validUntil": presented.isoformat() if presented else None})
+
+
+@keys.command("refresh")
+def refresh_key() -> None:
+    """Replace the key that is presented to the marketplace by a new one."""
+    platform = MarketPlayerPlatform()
+    platform.adopt_keys()
+    platform.marketplace.refresh_key()
+    presented = platform.outbound_key.known_end()
+    _show({"direction": "outbound", "validUntil": presented.isoformat() if presented else None})
+
+
+@app.command("test")
+def test_connection() -> None:
+    """Check the connection to the marketplace."""
+    platform = MarketPlayerPlatform()
+    platform.adopt_keys()
+    typer.echo(platform.marketplace.test().to_json().decode())
+
+
+@consents.command("list")
+def list_consents() -> None:
+    """List the points of delivery of every subscription, one JSON object in each line."""
+    platform = MarketPlayerPlatform()
+    for subscription in platform.subscriptions.all():
+        after: str | None = None
+        while pods := platform.points_of_delivery.page(subscription.id, after=after, limit=200):
+            for pod in pods:
+                _show_pod(pod)
+            after = pods[-1].pod_id
+
+
+@consents.command("grant")
+def grant_consent(pod_id: PodArgument, subscription: SubscriptionOption = None) -> None:
+    """Record that the customer consents, and activate the service."""
+    platform = MarketPlayerPlatform()
+    subscription_id = _subscription_of(platform, pod_id, subscription)
+    with platform.transactions():
+        platform.consents.grant(subscription_id, pod_id)
+        _show_pod(platform.activations.activate(subscription_id, pod_id))
+
+
+@consents.command("deny")
+def deny_consent(
+    pod_id: PodArgument, subscription: SubscriptionOption = None, reason: ReasonOption = None
+) -> None:
+    """Record that the customer refuses."""
+    platform = MarketPlayerPlatform()
+    subscription_id = _subscription_of(platform, pod_id, subscription)
+    _show_pod(platform.consents.deny(subscription_id, pod_id, reason))
+
+
+@consents.command("withdraw")
+def withdraw_consent(
+    pod_id: PodArgument, subscription: SubscriptionOption = None, reason: ReasonOption = None
+) -> None:
+    """Record that the customer takes the consent back: data stops with the next call."""
+    platform = MarketPlayerPlatform()
+    subscription_id = _subscription_of(platform, pod_id, subscription)
+    _show_pod(platform.consents.withdraw(subscription_id, pod_id, reason))
+
+
+def load_platform(path: str) -> type[MarketPlayerPlatform]:
+    """Return the class that `module:Class` names. Raises typer.BadParameter when it is none."""
+    module_name, _, class_name = path.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:  # so that a module beside the integrator is found
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise typer.BadParameter(f"{path} cannot be loaded: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, MarketPlayerPlatform)):
+        raise typer.BadParameter(f"{path} is no subclass of MarketPlayerPlatform")
+    return found
+
+
+def _subscription_of(platform: MarketPlayerPlatform, pod_id: str, given: UUID | None) -> UUID:
+    if given is not None:
+        return given
+    found = platform.points_of_delivery.subscriptions_of(pod_id)
+    if not found:
+        raise NotFound.entity("point of delivery", pod_id)
+    if len(found) > 1:
+        raise typer.BadParameter("It is under several subscriptions: name one.")
+    return found[0]
+
+
+def _show_pod(pod: SubscribedPod) -> None:
+    _show(
+        {
+            "subscriptionId": str(pod.subscription_id),
+            "podId": pod.pod_id,
+            "consent": pod.consent,
+            "activation": pod.activation,
+            "reason": pod.reason,
+            "updatedAt": pod.updated_at.isoformat(),
+        }
+    )
+
+
+def _show(line: dict[str, str | None]) -> None:
+    typer.echo(json.dumps({name: value for name, value in line.items() if value is not None}))
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in one line."""
+    try:
+        app()
+    except (FlexagoraError, ProblemError) as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What a platform answers to the marketplace: the EU-MP API over its inbox and its keys."""
+
+from collections.abc import Sequence
+
+from mpp_sdk import clock
+from mpp_sdk.auth import InboundKeys
+from mpp_sdk.contracts.eu_mp.handler import EuMpHandler
+from mpp_sdk.contracts.eu_mp.models import (
+    Acknowledgement,
+    ConnectionStatus,
+    ConnectionTest,
+    IssuedApiKey,
+    PlatformRole,
+    ServiceOfferCanceled,
+    ServiceOfferChanged,
+    ServiceOfferConfirmed,
+)
+from mpp_sdk.inbox import Inbox
+from mpp_sdk.web.call import Call, Principal, Proceed, Reply, current_call
+from mpp_sdk.webhooks import SIGNATURE_HEADER, verify
+
+CONTRACT = "eu_mp"
+
+_MARKETPLACE = Principal("marketplace", "The marketplace")
+
+
+class EuMpService(EuMpHandler):
+    """Serves the EU-MP API."""
+
+    def __init__(self, inbox: Inbox, keys: InboundKeys) -> None:
+        self._inbox = inbox
+        self._keys = keys
+
+    def confirm_service_offer(
+        self, platform_role: PlatformRole, body: ServiceOfferConfirmed
+    ) -> Acknowledgement:
+        """Record a confirmed subscription."""
+        outcome = self._inbox.confirmed(platform_role, body)
+        return Acknowledgement(event_id=body.event_id, outcome=outcome)
+
+    def cancel_service_offer(
+        self, platform_role: PlatformRole, body: ServiceOfferCanceled
+    ) -> Acknowledgement:
+        """Record that a subscription is over."""
+        outcome = self._inbox.ended(platform_role, body)
+        return Acknowledgement(event_id=body.event_id, outcome=outcome)
+
+    def suspend_service_offer(
+        self, platform_role: PlatformRole, body: ServiceOfferChanged
+    ) -> Acknowledgement:
+        """Record that a subscription is suspended."""
+        outcome = self._inbox.suspended(platform_role, body)
+        return Acknowledgement(event_id=body.event_id, outcome=outcome)
+
+    def resume_service_offer(
+        self, platform_role: PlatformRole, body: ServiceOfferChanged
+    ) -> Acknowledgement:
+        """Record that a subscription is active again."""
+        outcome = self._inbox.resumed(platform_role, body)
+        return Acknowledgement(event_id=body.event_id, outcome=outcome)
+
+    def refresh_api_key(self) -> IssuedApiKey:
+        """Return a new key, the same one for the same Idempotency-Key."""
+        issued = self._keys.issue(current_call().idempotency_key)
+        return IssuedApiKey(
+            api_key=issued.api_key,
+            valid_from=issued.valid_from,
+            valid_until=issued.valid_until,
+            previous_key_valid_until=issued.previous_key_valid_until,
+        )
+
+    def test_connection(self) -> ConnectionTest:
+        """Say that this API is available."""
+        contract = current_call().contract
+        return ConnectionTest(
+            status=ConnectionStatus.AVAILABLE,
+            contract=contract.name,
+            contract_version=contract.version,
+            time=clock.now(),
+        )
+
+
+class MarketplaceAuthenticator:
+    """Knows the keys that were issued to the marketplace."""
+
+    def __init__(self, keys: InboundKeys) -> None:
+        self._keys = keys
+
+    def authenticate(self, scheme: str, credential: str) -> Principal:
+        """Return the marketplace. Raises Unauthenticated for a key that is not valid now."""
+        self._keys.check(credential)
+        return _MARKETPLACE
+
+
+class SignatureEdge:
+    """Lets only events through that the marketplace signed, where its signing secrets are known."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = tuple(secrets)
+
+    def __call__(self, call: Call, proceed: Proceed) -> Reply:
+        """Return the handler's answer. Raises Unauthenticated for an event with no good signature.
+
+        Which calls are signed is written in the contract: those that declare the signature header.
+        """
+        signed = any(one.name == SIGNATURE_HEADER for one in call.operation.parameters)
+        if signed and self._secrets:
+            verify(call.headers, call.body, self._secrets)
+        return proceed()

@@ -1,0 +1,222 @@
+"""The base of every market player's platform: a subclass of it fills in the callbacks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp
+
+from mpp_sdk import clock
+from mpp_sdk.auth import InboundKeys, KeyPolicy, OutboundKey
+from mpp_sdk.contracts.notifications.models import ServiceStatus
+from mpp_sdk.database import open_database
+from mpp_sdk.eu_mp import EuMpService, MarketplaceAuthenticator, SignatureEdge
+from mpp_sdk.inbox import Inbox
+from mpp_sdk.jobs import Job
+from mpp_sdk.notifications.connection import MarketplaceConnection
+from mpp_sdk.notifications.notifier import OutboxNotifier
+from mpp_sdk.notifications.sender import LEASE, NotificationSender
+from mpp_sdk.outbox import Outbox
+from mpp_sdk.settings import PlatformSettings
+from mpp_sdk.state.activations import Activations
+from mpp_sdk.state.consents import Consents
+from mpp_sdk.state.pods import PointsOfDelivery, SubscribedPod
+from mpp_sdk.state.subscriptions import (
+    Subscription,
+    Subscriptions,
+    count_active_pods,
+    find_subscription,
+    to_subscription,
+)
+from mpp_sdk.state.tables import OUTBOX_TABLES, Base
+from mpp_sdk.transactions import Transactions
+from mpp_sdk.transport import AddressPolicy, GuardedSession
+from mpp_sdk.web.binding import BoundContract, bind, methods_of
+from mpp_sdk.web.call import Authenticator, Edge, no_edge
+from mpp_sdk.web.contract import Contract
+from mpp_sdk.web.server import compose
+
+_LOG = logging.getLogger(__name__)
+_HOUSEKEEPING = timedelta(seconds=1)
+_KEY_CHECK = timedelta(seconds=60)
+_INTERIM_MARGIN = 0.9
+
+
+class ContractService(Authenticator, Protocol):
+    """A handler of a further contract, with the name of the contract and its own callers."""
+
+    contract: str
+
+
+class MarketPlayerPlatform:
+    """A market player's platform: its state, its connection to the marketplace, its server.
+
+    An integrator overrides the `on_...` callbacks. Each runs in the transaction that records the
+    event: what it writes through `transactions`, `consents` and `activations` commits together with
+    it, and when it raises, nothing is recorded and the marketplace sends the event again. Work that
+    takes longer, or calls others, belongs in a job of `every`.
+    """
+
+    def __init__(self, settings: PlatformSettings | None = None) -> None:
+        self.settings = settings or PlatformSettings()
+        file = self.settings.sqlite_file()
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        self.engine = open_database(self.settings.database_url)
+        Base.metadata.create_all(self.engine)
+        self.transactions = Transactions(self.engine)
+        box = self.settings.secret_box()
+
+        self.inbound_keys = InboundKeys(
+            self.transactions,
+            box,
+            KeyPolicy(
+                self.settings.key_validity, self.settings.key_overlap, self.settings.key_grace
+            ),
+        )
+        self.outbound_key = OutboundKey(self.transactions, box, self.settings.marketplace_url)
+        self.marketplace = MarketplaceConnection(
+            self.settings.marketplace_url, GuardedSession(self.address_policy), self.outbound_key
+        )
+        outbox = Outbox(self.engine, OUTBOX_TABLES, box, lease_duration=LEASE)
+        self._sender = NotificationSender(outbox, self.marketplace)
+        self._notifier = OutboxNotifier(self.transactions, outbox, self._sender.wake)
+
+        self.subscriptions = Subscriptions(self.transactions, box)
+        self.points_of_delivery = PointsOfDelivery(self.transactions)
+        self.activations = Activations(self.transactions, self._notifier)
+        self.consents = Consents(self.transactions, self.activations, self._notifier)
+        inbox = Inbox(self.transactions, self.subscriptions, self.activations, self)
+        self._eu_mp = EuMpService(inbox, self.inbound_keys)
+        self._services: list[tuple[ContractService, Edge | None]] = []
+        self._jobs: list[Job] = []
+        self.every(_HOUSEKEEPING, self._keep_house)
+        self.every(_KEY_CHECK, self._refresh_key)
+
+    # ---- for the integrator to override
+
+    def on_subscription_confirmed(self, subscription: Subscription) -> None:
+        """Do what a new subscription needs; `subscription.role` says which side this is."""
+
+    def on_subscription_canceled(self, subscription: Subscription) -> None:
+        """Do what the end of a subscription needs. Its activations are ENDED already."""
+
+    def on_subscription_suspended(self, subscription: Subscription) -> None:
+        """Do what a suspension needs. Its activations are suspended already."""
+
+    def on_subscription_resumed(self, subscription: Subscription) -> None:
+        """Do what the end of a suspension needs. Its activations are ACTIVE again already."""
+
+    def on_points_of_delivery_requested(
+        self, subscription: Subscription, pods: Sequence[SubscribedPod]
+    ) -> None:
+        """Ask the customers of points of delivery that are asked for the first time.
+
+        Record each answer with `consents`, now or whenever it comes.
+        """
+
+    def service_status(self, subscription: Subscription) -> ServiceStatus:
+        """Return how the service is doing, for the periodic interim status."""
+        return ServiceStatus.OPERATIONAL
+
+    # ---- for the integrator to call
+
+    @property
+    def address_policy(self) -> AddressPolicy:
+        """Return which addresses this platform may call."""
+        return AddressPolicy(self.settings.allow_private_addresses, self.settings.allow_http)
+
+    def every(self, interval: timedelta, function: Callable[[], object]) -> Job:
+        """Have a function run at an interval while the platform is served; return the job.
+
+        Inside a callback, `wake_later(job)` makes it run as soon as the transaction has committed.
+        """
+        job = Job(getattr(function, "__name__", "job"), interval, function)
+        self._jobs.append(job)
+        return job
+
+    def wake_later(self, job: Job) -> None:
+        """Run a job as soon as the present transaction has committed, or now outside of one."""
+        self.transactions.after_commit(job.wake)
+
+    def serve_contract(self, service: ContractService, *, edge: Edge | None = None) -> None:
+        """Serve a further contract beside the EU-MP API. The service authenticates its callers."""
+        self._services.append((service, edge))
+
+    def app(self) -> ASGIApp:
+        """Return the ASGI application; while it is served, notifications are sent and jobs run."""
+        return compose(self.bound_contracts(), lifespan=self._lifespan)
+
+    def bound_contracts(self) -> list[BoundContract]:
+        """Return the contracts that this platform serves."""
+        secrets = [secret.get_secret_value() for secret in self.settings.signing_secrets]
+        eu_mp = bind(
+            Contract.load("eu_mp"),
+            methods_of(self._eu_mp),
+            edge=SignatureEdge(secrets),
+            authenticator=MarketplaceAuthenticator(self.inbound_keys),
+        )
+        return [eu_mp, *(self._bind(service, edge) for service, edge in self._services)]
+
+    def adopt_keys(self) -> None:
+        """Take the first keys of the settings, unless later ones have replaced them."""
+        configured = self.settings.inbound_api_key
+        self.inbound_keys.adopt(configured.get_secret_value() if configured else None)
+        presented = self.settings.api_key
+        self.outbound_key.adopt(presented.get_secret_value() if presented else None)
+
+    def start(self) -> None:
+        """Take the first keys, start sending notifications and running jobs."""
+        self.adopt_keys()
+        self._sender.start()
+        for job in self._jobs:
+            job.start()
+
+    def stop(self) -> None:
+        """Stop jobs and sending. What is not sent yet goes out after the next start."""
+        for job in self._jobs:
+            job.stop()
+        self._sender.stop()
+        self.engine.dispose()
+
+    # ---- inside
+
+    def _bind(self, service: ContractService, edge: Edge | None) -> BoundContract:
+        return bind(
+            Contract.load(service.contract),
+            methods_of(service),
+            edge=edge or no_edge,
+            authenticator=service,
+        )
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        await asyncio.to_thread(self.start)
+        _LOG.info("The platform %s is ready", self.settings.name)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.stop)
+
+    def _lifespan(self, _app: Any) -> AbstractAsyncContextManager[None]:
+        return self._serving()
+
+    def _refresh_key(self) -> None:
+        self.marketplace.refresh_key_if_due(self.settings.key_refresh_before)
+
+    def _keep_house(self) -> None:
+        moment = clock.now()
+        self.consents.expire_due(moment)
+        self.consents.time_out_due(self.settings.consent_timeout, moment)
+        for subscription_id in self.subscriptions.due_for_interim(moment):
+            subscription = self.subscriptions.get(subscription_id)
+            status = self.service_status(subscription)
+            with self.transactions() as session:
+                row = find_subscription(session, subscription_id, lock=True)
+                interval = to_subscription(row).interim_status_interval
+                row.next_interim_at = moment + interval * _INTERIM_MARGIN
+                active_pods = count_active_pods(session, subscription_id)
+                self._notifier.interim(session, subscription_id, status, active_pods)
