@@ -217,7 +217,13 @@ def _security(
         if len(requirement) != 1:
             raise ContractError(f"{operation_id}: a security alternative must name one scheme")
         [(name, scopes)] = requirement.items()
-        scheme = document["components"]["securitySchemes"][name]
+        scheme = document["components"].get("securitySchemes", {}).get(name)
+        if scheme is None:
+            raise ContractError(f"{operation_id}: there is no security scheme {name}")
+        flows = scheme.get("flows", {}).values()
+        unknown = set(scopes) - {scope for flow in flows for scope in flow["scopes"]}
+        if unknown:
+            raise ContractError(f"{operation_id}: unknown scopes {', '.join(sorted(unknown))}")
         kind = scheme["scheme"] if scheme["type"] == "http" else scheme["type"]
         alternatives.append(SecurityAlternative(kind, frozenset(scopes)))
     return tuple(alternatives)

@@ -1,0 +1,1 @@
+"""Runs Spectral, the linter of OpenAPI documents, on the contracts."""
