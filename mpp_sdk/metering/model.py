@@ -111,12 +111,12 @@ class Reading:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None:
             raise InvalidInput.field("/start", "offset", "The start must have an offset.")
-        if self.start.tzinfo is not UTC:  # arithmetic in a zone would be that of the wall clock
-            object.__setattr__(self, "start", self.start.astimezone(UTC))
         try:
             check_year(self.start)
         except ValueError as error:
-            raise InvalidInput.field("/start", "range", f"{error}.") from error
+            raise InvalidInput.field("/start", "range", f"The start: {error}.") from error
+        if self.start.tzinfo is not UTC:  # arithmetic in a zone would be that of the wall clock
+            object.__setattr__(self, "start", self.start.astimezone(UTC))
         if (self.quantity is None) != (self.quality is Quality.NOT_AVAILABLE):
             raise InvalidInput.field(
                 "/quantity",
@@ -218,12 +218,21 @@ def plain(quantity: Decimal | int) -> str:
 
 
 def check_period(start: datetime, end: datetime, pointer: str = "") -> None:
-    """Raise InvalidInput unless both moments have an offset and the end is after the start."""
+    """Raise InvalidInput unless both moments can be calculated with and the end is the later one.
+
+    They must have an offset and be of the years 1900 to 2999.
+    """
     for name, moment in (("start", start), ("end", end)):
         if moment.tzinfo is None:
             raise InvalidInput.field(
                 f"{pointer}/{name}", "offset", f"The {name} must have an offset."
             )
+        try:
+            check_year(moment)
+        except ValueError as error:
+            raise InvalidInput.field(
+                f"{pointer}/{name}", "range", f"The {name} is out of range: {error}."
+            ) from error
     if end <= start:
         raise InvalidInput.field(
             f"{pointer}/end",

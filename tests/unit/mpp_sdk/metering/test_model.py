@@ -1,3 +1,6 @@
+import ast
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,6 +17,7 @@ from mpp_sdk.metering.model import (
     Reading,
     ReadingSeries,
     Unit,
+    check_period,
     plain,
     shift,
 )
@@ -135,3 +139,33 @@ def test_a_quantity_is_written_without_exponent(quantity: str, text: str) -> Non
 def test_an_id_is_a_text_that_every_rendering_can_carry(mrid: str) -> None:
     with pytest.raises(InvalidInput):
         PointOfDelivery(mrid)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "rule"),
+    [
+        ("2024-01-01T00:00+00:00", "2024-01-01T00:00+00:00", "endAfterStart"),
+        ("2024-01-01T00:00+00:00", "2024-01-01T00:30+01:00", "endAfterStart"),
+        ("2024-01-01T00:00", "2024-01-02T00:00+00:00", "offset"),
+        ("2024-01-01T00:00+00:00", "2024-01-02T00:00", "offset"),
+        ("0001-01-01T00:00+14:00", "2024-01-02T00:00+00:00", "range"),
+        ("2024-01-01T00:00+00:00", "9999-12-31T23:59-14:00", "range"),
+    ],
+)
+def test_a_period_that_is_none_is_refused(start: str, end: str, rule: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        check_period(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    assert rule_of(error) == rule
+
+
+def test_metering_is_used_without_any_web_framework() -> None:
+    modules = ("cim", "importers", "model", "moments", "store")
+    code = (
+        "import sys\n"
+        + "".join(f"import mpp_sdk.metering.{name}\n" for name in modules)
+        + "print(sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ast.literal_eval(run.stdout))
+    assert {"lxml", "sqlalchemy", "mpp_sdk"} <= loaded
+    assert not loaded & {"connexion", "flask", "starlette", "uvicorn", "requests", "marketplace"}
