@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -75,6 +75,25 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Iterator[Session
             callback()
         except Exception:
             _log.exception("What was to follow a commit failed; the poller will do it")
+
+
+@contextmanager
+def joined(connection: Connection) -> Iterator[Session]:
+    """Run a block as a unit of work inside a transaction that somebody else began and ends.
+
+    What is to follow the commit is not called: whoever ends the transaction wakes others.
+    """
+    if _session.get(None) is not None:
+        raise RuntimeError("A unit of work is under way already: only the edge opens one.")
+    with Session(
+        connection, expire_on_commit=False, join_transaction_mode="rollback_only"
+    ) as session:
+        token = _session.set(session)
+        try:
+            yield session
+            session.flush()
+        finally:
+            _session.reset(token)
 
 
 def _bind(engine: Engine, *, read_only: bool) -> Engine:

@@ -8,7 +8,12 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from marketplace.core.database import Base, Versioned
-from marketplace.identity.domain import CredentialKind, MarketPlayerRole, MarketPlayerState
+from marketplace.identity.domain import (
+    CredentialKind,
+    KeyLife,
+    MarketPlayerRole,
+    MarketPlayerState,
+)
 from mpp_sdk.ids import new_id
 
 _SHA256_HEX = 64
@@ -156,6 +161,17 @@ class ApiKey(Base):
     superseded: Mapped[bool] = mapped_column(default=False)
 
     credential: Mapped[Credential] = relationship(lazy="raise")
+
+    @property
+    def life(self) -> KeyLife:
+        """The life of the key, for the rules."""
+        return KeyLife(self.valid_from, self.ends_at, self.first_used_at, bool(self.superseded))
+
+    def apply(self, life: KeyLife) -> None:
+        """Take over what the rules made of the key's life."""
+        self.ends_at = life.ends_at
+        self.first_used_at = life.first_used_at
+        self.superseded = life.superseded
 
 
 class AccessToken(Base):

@@ -1,0 +1,249 @@
+"""Every query about market players, their platforms and their credentials."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import joinedload
+
+from marketplace.core.paging import Key, Page, paginate
+from marketplace.core.unit_of_work import current_session
+from marketplace.identity.domain import CredentialKind, MarketPlayerRole, MarketPlayerState
+from marketplace.identity.tables import (
+    AccessToken,
+    ApiKey,
+    Credential,
+    HeldRole,
+    IntegrationTest,
+    MarketPlayer,
+    Platform,
+    PlatformKey,
+    SigningSecret,
+)
+
+
+@dataclass(frozen=True)
+class MarketPlayerFilter:
+    """Which market players are asked for; what is None does not restrict."""
+
+    id: UUID | None = None
+    state: MarketPlayerState | None = None
+    role: MarketPlayerRole | None = None
+    name_contains: str | None = None
+
+
+def market_player(market_player_id: UUID) -> MarketPlayer | None:
+    """Return a market player, if there is one with this id."""
+    return current_session().get(MarketPlayer, market_player_id)
+
+
+def market_player_for_update(market_player_id: UUID) -> MarketPlayer | None:
+    """Return a market player, locked until the transaction ends."""
+    return current_session().get(
+        MarketPlayer, market_player_id, with_for_update={"of": MarketPlayer}
+    )
+
+
+def market_players(ids: Iterable[UUID]) -> Sequence[MarketPlayer]:
+    """Return those of the market players that there are."""
+    statement = select(MarketPlayer).where(MarketPlayer.id.in_(set(ids)))
+    return current_session().scalars(statement).all()
+
+
+def list_market_players(
+    wanted: MarketPlayerFilter, limit: int, cursor: str | None
+) -> Page[MarketPlayer]:
+    """Return a page of the market players that a filter selects, the newest first."""
+    statement = select(MarketPlayer)
+    if wanted.id is not None:
+        statement = statement.where(MarketPlayer.id == wanted.id)
+    if wanted.state is not None:
+        statement = statement.where(MarketPlayer.state == wanted.state)
+    if wanted.role is not None:
+        statement = statement.where(MarketPlayer.held_roles.any(HeldRole.role == wanted.role))
+    if wanted.name_contains is not None:
+        name = func.lower(MarketPlayer.name)
+        statement = statement.where(name.contains(wanted.name_contains.lower(), autoescape=True))
+    newest_first = [Key(MarketPlayer.id, descending=True)]
+    return paginate(current_session(), statement, newest_first, limit, cursor, bound_to=wanted)
+
+
+def registered_with_eic_code(eic_code: str) -> MarketPlayer | None:
+    """Return the market player to which an EIC code belongs now."""
+    statement = select(MarketPlayer).where(
+        MarketPlayer.eic_code == eic_code, MarketPlayer.state != MarketPlayerState.DEREGISTERED
+    )
+    return current_session().scalars(statement).one_or_none()
+
+
+def platform(market_player_id: UUID) -> Platform | None:
+    """Return the connection settings of a market player's platform."""
+    return current_session().get(Platform, market_player_id)
+
+
+def platform_key(market_player_id: UUID, *, for_update: bool = False) -> PlatformKey | None:
+    """Return the key that the marketplace presents to a platform."""
+    return current_session().get(PlatformKey, market_player_id, with_for_update=for_update or None)
+
+
+def platform_keys_to_refresh(moment: datetime, limit: int) -> Sequence[PlatformKey]:
+    """Return keys whose refresh is due, locked, those first that wait longest.
+
+    Keys that another process holds locked are left out.
+    """
+    statement = (
+        select(PlatformKey)
+        .join(MarketPlayer, MarketPlayer.id == PlatformKey.market_player_id)
+        .where(
+            PlatformKey.next_refresh_at <= moment,
+            MarketPlayer.state != MarketPlayerState.DEREGISTERED,
+        )
+        .order_by(PlatformKey.next_refresh_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=PlatformKey)
+    )
+    return current_session().scalars(statement).all()
+
+
+def signing_secrets(market_player_id: UUID, moment: datetime) -> Sequence[SigningSecret]:
+    """Return the secrets with which a platform's events are signed now, the newest first."""
+    statement = (
+        select(SigningSecret)
+        .where(
+            SigningSecret.market_player_id == market_player_id,
+            or_(SigningSecret.ends_at.is_(None), SigningSecret.ends_at > moment),
+        )
+        .order_by(SigningSecret.id.desc())
+    )
+    return current_session().scalars(statement).all()
+
+
+def last_integration_test(market_player_id: UUID) -> IntegrationTest | None:
+    """Return the last integration set-up test of a platform."""
+    statement = (
+        select(IntegrationTest)
+        .where(IntegrationTest.market_player_id == market_player_id)
+        .order_by(IntegrationTest.id.desc())
+        .limit(1)
+    )
+    return current_session().scalars(statement).one_or_none()
+
+
+def list_integration_tests(
+    market_player_id: UUID, limit: int, cursor: str | None
+) -> Page[IntegrationTest]:
+    """Return a page of a platform's integration set-up tests, the newest first."""
+    statement = select(IntegrationTest).where(IntegrationTest.market_player_id == market_player_id)
+    newest_first = [Key(IntegrationTest.id, descending=True)]
+    return paginate(
+        current_session(), statement, newest_first, limit, cursor, bound_to=market_player_id
+    )
+
+
+def credential(credential_id: UUID) -> Credential | None:
+    """Return a credential, if there is one with this id."""
+    return current_session().get(Credential, credential_id)
+
+
+def credential_of_client(client_id: str) -> Credential | None:
+    """Return the credential of an OAuth 2 client that was not revoked, with its market player."""
+    statement = (
+        select(Credential)
+        .where(Credential.client_id == client_id, Credential.revoked_at.is_(None))
+        .options(joinedload(Credential.market_player))
+    )
+    return current_session().scalars(statement).one_or_none()
+
+
+def list_credentials(
+    market_player_id: UUID, kind: CredentialKind | None, limit: int, cursor: str | None
+) -> Page[Credential]:
+    """Return a page of a market player's credentials, the newest first."""
+    statement = select(Credential).where(Credential.market_player_id == market_player_id)
+    if kind is not None:
+        statement = statement.where(Credential.kind == kind)
+    newest_first = [Key(Credential.id, descending=True)]
+    return paginate(
+        current_session(),
+        statement,
+        newest_first,
+        limit,
+        cursor,
+        bound_to=(market_player_id, kind),
+    )
+
+
+def live_credentials(market_player_id: UUID) -> Sequence[Credential]:
+    """Return the credentials of a market player that were not revoked."""
+    statement = select(Credential).where(
+        Credential.market_player_id == market_player_id, Credential.revoked_at.is_(None)
+    )
+    return current_session().scalars(statement).all()
+
+
+def operator_credentials() -> Sequence[Credential]:
+    """Return the operators' credentials that were not revoked, the oldest first."""
+    statement = (
+        select(Credential)
+        .where(Credential.market_player_id.is_(None), Credential.revoked_at.is_(None))
+        .order_by(Credential.id)
+    )
+    return current_session().scalars(statement).all()
+
+
+def api_key_of_hash(key_hash: str) -> ApiKey | None:
+    """Return the API key with a hash, with its credential and its market player."""
+    statement = (
+        select(ApiKey)
+        .where(ApiKey.key_hash == key_hash)
+        .options(joinedload(ApiKey.credential).joinedload(Credential.market_player))
+    )
+    return current_session().scalars(statement).one_or_none()
+
+
+def api_keys(credential_id: UUID) -> Sequence[ApiKey]:
+    """Return the keys of a credential, locked, the oldest first."""
+    statement = (
+        select(ApiKey)
+        .where(ApiKey.credential_id == credential_id)
+        .order_by(ApiKey.id)
+        .with_for_update()
+    )
+    return current_session().scalars(statement).all()
+
+
+def last_api_key_expiries(credential_ids: Iterable[UUID]) -> dict[UUID, datetime]:
+    """Return when the newest key of each credential expires."""
+    statement = (
+        select(ApiKey.credential_id, ApiKey.expires_at)
+        .where(ApiKey.credential_id.in_(set(credential_ids)))
+        .order_by(ApiKey.id)
+    )
+    return {row.credential_id: row.expires_at for row in current_session().execute(statement)}
+
+
+def access_token_of_hash(token_hash: str) -> AccessToken | None:
+    """Return the access token with a hash, with its credential and its market player."""
+    statement = (
+        select(AccessToken)
+        .where(AccessToken.token_hash == token_hash)
+        .options(joinedload(AccessToken.credential).joinedload(Credential.market_player))
+    )
+    return current_session().scalars(statement).one_or_none()
+
+
+def note_use(credential_id: UUID, moment: datetime) -> None:
+    """Write down that a credential was used."""
+    current_session().execute(
+        update(Credential).where(Credential.id == credential_id).values(last_used_at=moment)
+    )
+
+
+def forget_ended(moment: datetime) -> None:
+    """Delete the keys, tokens and signing secrets that ended before a moment."""
+    session = current_session()
+    session.execute(delete(AccessToken).where(AccessToken.expires_at < moment))
+    session.execute(delete(ApiKey).where(ApiKey.ends_at < moment))
+    session.execute(delete(SigningSecret).where(SigningSecret.ends_at < moment))
