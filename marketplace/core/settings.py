@@ -51,7 +51,12 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="The address that the server listens on.")
     port: int = Field(
-        default=8080, ge=0, le=65535, description="The port that the server listens on."
+        default=8000, ge=0, le=65535, description="The port that the server listens on."
+    )
+    access_log: Path | None = Field(
+        default=None,
+        description="The file of the access log, a JSON object for each call; by default it goes to "
+        "standard error.",
     )
     allow_private_addresses: bool = Field(
         default=False,
