@@ -7,6 +7,7 @@ from marketplace.core.environment import Environment
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import repository
 from mpp_sdk.clock import now
+from mpp_sdk.errors import Unavailable
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,19 @@ class PlatformDirectory:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
-    def find(self, market_player_id: UUID) -> PlatformTarget | None:
-        """Return how a market player's platform is called now; None when it has stated none.
+    def connection(self, market_player_id: UUID) -> PlatformTarget:
+        """Return how a market player's platform is called now.
 
         It opens a unit of work of its own: ask outside of one, and anew for each attempt, because
-        keys and secrets change. Raises Unavailable when a secret cannot be decrypted.
+        keys and secrets change. Raises Unavailable when the market player has stated no platform,
+        or a secret cannot be decrypted.
         """
         with unit_of_work(self._environment.engine, read_only=True):
             platform = repository.platform(market_player_id)
             key = repository.platform_key(market_player_id)
             secrets = repository.signing_secrets(market_player_id, now())
         if platform is None or key is None:
-            return None
+            raise Unavailable("The market player has not stated its platform's settings yet.")
         box = self._environment.settings.secret_box
         return PlatformTarget(
             base_url=platform.base_url,

@@ -461,6 +461,7 @@ def _state(player: MarketPlayer, statement: Statement) -> None:
     player.contact_email = statement.contact_email
     player.eic_code = statement.eic_code
     player.website = statement.website
+    player.updated_at = now()
     held = {held.role for held in player.held_roles}
     player.held_roles = [
         *[one for one in player.held_roles if one.role in statement.roles],
@@ -485,6 +486,7 @@ def _move(market_player_id: UUID, action: str, reason: str, if_match: str | None
     before = player.state
     player.state = MARKET_PLAYER.after(before, action)
     player.state_reason = reason
+    player.updated_at = now()
     audit.record(
         "MarketPlayer",
         player.id,

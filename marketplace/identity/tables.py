@@ -34,6 +34,7 @@ class MarketPlayer(Versioned, Base):
     state: Mapped[MarketPlayerState] = mapped_column(index=True)
     state_reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]  # an edit of roles alone must raise the version too
 
     held_roles: Mapped[list["HeldRole"]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="HeldRole.role"
