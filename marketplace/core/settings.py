@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     )
     access_log: Path | None = Field(
         default=None,
-        description="The file of the access log, a JSON object for each call; by default it goes to "
-        "standard error.",
+        description="The file of the access log, a JSON object for each call; by default it goes "
+        "to standard error.",
     )
     allow_private_addresses: bool = Field(
         default=False,
