@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mpp_sdk import clock
@@ -55,9 +54,8 @@ class IssuedKey:
 class InboundKeys:
     """The keys that were issued to the marketplace, stored hashed."""
 
-    def __init__(self, transactions: Transactions, box: SecretBox, policy: KeyPolicy) -> None:
+    def __init__(self, transactions: Transactions, policy: KeyPolicy) -> None:
         self._transactions = transactions
-        self._box = box
         self._policy = policy
 
     def adopt(self, configured: str | None) -> None:
@@ -66,20 +64,12 @@ class InboundKeys:
             return
         with self._transactions() as session:
             if session.scalars(select(InboundKeyRow).limit(1)).first() is None:
-                self._add(session, configured, None, clock.now())
+                self._add(session, configured, clock.now())
 
-    def issue(self, idempotency_key: str | None = None) -> NewKey:
-        """Return a new key; the same one again for the same idempotency key.
-
-        Raises IdempotencyMismatch when the idempotency key belongs to a key that was already
-        replaced: the caller must have a later one.
-        """
-        try:
-            with self._transactions() as session:
-                return self._issue(session, idempotency_key)
-        except IntegrityError:  # the same call came twice at once, and the other one was first
-            with self._transactions() as session:
-                return self._issue(session, idempotency_key)
+    def issue(self) -> NewKey:
+        """Return a new key. Those before it stay valid for the overlap, or until it is used."""
+        with self._transactions() as session:
+            return self._add(session, new_secret(KEY_PREFIX), clock.now())
 
     def all(self) -> Sequence[IssuedKey]:
         """Return what is known of the keys, the oldest first."""
@@ -124,43 +114,19 @@ class InboundKeys:
                 .values(first_used_at=moment)
             )
             session.execute(
-                update(InboundKeyRow).where(InboundKeyRow.id < row.id).values(encrypted_key=None)
-            )
-            session.execute(
                 delete(InboundKeyRow).where(InboundKeyRow.valid_until < moment - timedelta(days=1))
             )
 
-    def _issue(self, session: Session, idempotency_key: str | None) -> NewKey:
-        if idempotency_key is not None:
-            same = session.scalars(
-                select(InboundKeyRow).where(InboundKeyRow.idempotency_key == idempotency_key)
-            ).one_or_none()
-            if same is not None:
-                return self._again(same)
-        return self._add(session, new_secret(KEY_PREFIX), idempotency_key, clock.now())
-
-    def _add(
-        self, session: Session, key: str, idempotency_key: str | None, moment: datetime
-    ) -> NewKey:
+    def _add(self, session: Session, key: str, moment: datetime) -> NewKey:
         row = InboundKeyRow(
             id=new_id(),
             key_hash=hash_secret(key),
             valid_from=moment,
             valid_until=moment + self._policy.validity,
             overlap_ends_at=moment + self._policy.overlap,
-            idempotency_key=idempotency_key,
-            encrypted_key=self._box.encrypt(key) if idempotency_key else None,
         )
         session.add(row)
         session.flush()
-        return NewKey(key, row.valid_from, row.valid_until, row.overlap_ends_at)
-
-    def _again(self, row: InboundKeyRow) -> NewKey:
-        if row.encrypted_key is None:
-            raise IdempotencyMismatch(
-                "The key that was issued for this Idempotency-Key has been replaced by a later one."
-            )
-        key = self._box.decrypt(row.encrypted_key)
         return NewKey(key, row.valid_from, row.valid_until, row.overlap_ends_at)
 
 

@@ -1,7 +1,5 @@
 """What a platform answers to the marketplace: the EU-MP API over its inbox and its keys."""
 
-from collections.abc import Sequence
-
 from mpp_sdk import clock
 from mpp_sdk.auth import InboundKeys
 from mpp_sdk.contracts.eu_mp.handler import EuMpHandler
@@ -16,10 +14,7 @@ from mpp_sdk.contracts.eu_mp.models import (
     ServiceOfferConfirmed,
 )
 from mpp_sdk.inbox import Inbox
-from mpp_sdk.web.call import Call, Principal, Proceed, Reply, current_call
-from mpp_sdk.webhooks import SIGNATURE_HEADER, verify
-
-CONTRACT = "eu_mp"
+from mpp_sdk.web.call import Principal, current_call
 
 _MARKETPLACE = Principal("marketplace", "The marketplace")
 
@@ -60,8 +55,8 @@ class EuMpService(EuMpHandler):
         return Acknowledgement(event_id=body.event_id, outcome=outcome)
 
     def refresh_api_key(self) -> IssuedApiKey:
-        """Return a new key, the same one for the same Idempotency-Key."""
-        issued = self._keys.issue(current_call().idempotency_key)
+        """Return a new key; the edge gives the same one for the same Idempotency-Key."""
+        issued = self._keys.issue()
         return IssuedApiKey(
             api_key=issued.api_key,
             valid_from=issued.valid_from,
@@ -90,20 +85,3 @@ class MarketplaceAuthenticator:
         """Return the marketplace. Raises Unauthenticated for a key that is not valid now."""
         self._keys.check(credential)
         return _MARKETPLACE
-
-
-class SignatureEdge:
-    """Lets only events through that the marketplace signed, where its signing secrets are known."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = tuple(secrets)
-
-    def __call__(self, call: Call, proceed: Proceed) -> Reply:
-        """Return the handler's answer. Raises Unauthenticated for an event with no good signature.
-
-        Which calls are signed is written in the contract: those that declare the signature header.
-        """
-        signed = any(one.name == SIGNATURE_HEADER for one in call.operation.parameters)
-        if signed and self._secrets:
-            verify(call.headers, call.body, self._secrets)
-        return proceed()

@@ -13,7 +13,8 @@ from mpp_sdk import clock
 from mpp_sdk.auth import InboundKeys, KeyPolicy, OutboundKey
 from mpp_sdk.contracts.notifications.models import ServiceStatus
 from mpp_sdk.database import open_database
-from mpp_sdk.eu_mp import EuMpService, MarketplaceAuthenticator, SignatureEdge
+from mpp_sdk.edge import PlatformEdge
+from mpp_sdk.eu_mp import EuMpService, MarketplaceAuthenticator
 from mpp_sdk.inbox import Inbox
 from mpp_sdk.jobs import Job
 from mpp_sdk.notifications.connection import MarketplaceConnection
@@ -35,12 +36,13 @@ from mpp_sdk.state.tables import OUTBOX_TABLES, Base
 from mpp_sdk.transactions import Transactions
 from mpp_sdk.transport import AddressPolicy, GuardedSession
 from mpp_sdk.web.binding import BoundContract, bind, methods_of
-from mpp_sdk.web.call import Authenticator, Edge, no_edge
+from mpp_sdk.web.call import Authenticator
 from mpp_sdk.web.contract import Contract
 from mpp_sdk.web.server import compose
 
 _LOG = logging.getLogger(__name__)
 _HOUSEKEEPING = timedelta(seconds=1)
+_PURGE = timedelta(hours=1)
 _KEY_CHECK = timedelta(seconds=60)
 _INTERIM_MARGIN = 0.9
 
@@ -72,7 +74,6 @@ class MarketPlayerPlatform:
 
         self.inbound_keys = InboundKeys(
             self.transactions,
-            box,
             KeyPolicy(
                 self.settings.key_validity, self.settings.key_overlap, self.settings.key_grace
             ),
@@ -91,10 +92,16 @@ class MarketPlayerPlatform:
         self.consents = Consents(self.transactions, self.activations, self._notifier)
         inbox = Inbox(self.transactions, self.subscriptions, self.activations, self)
         self._eu_mp = EuMpService(inbox, self.inbound_keys)
-        self._services: list[tuple[ContractService, Edge | None]] = []
+        self._edge = PlatformEdge(
+            self.transactions,
+            box,
+            [secret.get_secret_value() for secret in self.settings.signing_secrets],
+        )
+        self._services: list[ContractService] = []
         self._jobs: list[Job] = []
         self.every(_HOUSEKEEPING, self._keep_house)
         self.every(_KEY_CHECK, self._refresh_key)
+        self.every(_PURGE, self._edge.forget_old_replies)
 
     # ---- for the integrator to override
 
@@ -142,9 +149,9 @@ class MarketPlayerPlatform:
         """Run a job as soon as the present transaction has committed, or now outside of one."""
         self.transactions.after_commit(job.wake)
 
-    def serve_contract(self, service: ContractService, *, edge: Edge | None = None) -> None:
+    def serve_contract(self, service: ContractService) -> None:
         """Serve a further contract beside the EU-MP API. The service authenticates its callers."""
-        self._services.append((service, edge))
+        self._services.append(service)
 
     def app(self) -> ASGIApp:
         """Return the ASGI application; while it is served, notifications are sent and jobs run."""
@@ -152,14 +159,11 @@ class MarketPlayerPlatform:
 
     def bound_contracts(self) -> list[BoundContract]:
         """Return the contracts that this platform serves."""
-        secrets = [secret.get_secret_value() for secret in self.settings.signing_secrets]
-        eu_mp = bind(
-            Contract.load("eu_mp"),
-            methods_of(self._eu_mp),
-            edge=SignatureEdge(secrets),
-            authenticator=MarketplaceAuthenticator(self.inbound_keys),
-        )
-        return [eu_mp, *(self._bind(service, edge) for service, edge in self._services)]
+        marketplace = MarketplaceAuthenticator(self.inbound_keys)
+        return [
+            self._bind("eu_mp", self._eu_mp, marketplace),
+            *(self._bind(service.contract, service, service) for service in self._services),
+        ]
 
     def adopt_keys(self) -> None:
         """Take the first keys of the settings, unless later ones have replaced them."""
@@ -184,12 +188,12 @@ class MarketPlayerPlatform:
 
     # ---- inside
 
-    def _bind(self, service: ContractService, edge: Edge | None) -> BoundContract:
+    def _bind(self, name: str, handler: object, authenticator: Authenticator) -> BoundContract:
         return bind(
-            Contract.load(service.contract),
-            methods_of(service),
-            edge=edge or no_edge,
-            authenticator=service,
+            Contract.load(name),
+            methods_of(handler),
+            edge=self._edge,
+            authenticator=authenticator,
         )
 
     @asynccontextmanager

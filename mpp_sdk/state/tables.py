@@ -9,6 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mpp_sdk.database import UtcDateTime
 from mpp_sdk.outbox import OutboxTables
+from mpp_sdk.web.idempotency import IdempotencyTable
 
 
 class Base(DeclarativeBase):
@@ -16,6 +17,7 @@ class Base(DeclarativeBase):
 
 
 OUTBOX_TABLES = OutboxTables.define(Base.metadata)
+REPLIES = IdempotencyTable.define(Base.metadata)
 
 
 class SubscriptionRow(Base):
@@ -84,8 +86,6 @@ class InboundKeyRow(Base):
     valid_until: Mapped[datetime] = mapped_column(UtcDateTime)
     overlap_ends_at: Mapped[datetime] = mapped_column(UtcDateTime)  # that of the key before
     first_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    idempotency_key: Mapped[str | None] = mapped_column(String(128), unique=True)
-    encrypted_key: Mapped[str | None] = mapped_column(Text)  # until a later key is used
 
 
 class OutboundKeyRow(Base):
