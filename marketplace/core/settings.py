@@ -104,11 +104,6 @@ class Settings(BaseSettings):
         ge=timedelta(seconds=1),
         description="How long an OAuth 2 access token is valid.",
     )
-    idempotency_retention: timedelta = Field(
-        default=timedelta(days=7),
-        gt=timedelta(0),
-        description="How long the answer to an Idempotency-Key is kept.",
-    )
     attempt_retention: timedelta = Field(
         default=timedelta(days=30),
         gt=timedelta(0),

@@ -69,6 +69,19 @@ class IdempotencyTable:
             connection.execute(delete(self.table).where(*self._this(call)))
         return reply
 
+    def find(self, connection: Connection, call: Call, box: SecretBox) -> Reply | None:
+        """Return the answer that the key was given before, if there is one.
+
+        Raises IdempotencyMismatch when the key was used for another request.
+        """
+        columns = select(self.table.c.fingerprint, self.table.c.reply)
+        row = connection.execute(columns.where(*self._this(call))).one_or_none()
+        if row is None:
+            return None
+        if row.fingerprint != call.fingerprint:
+            raise IdempotencyMismatch("Use a new Idempotency-Key for a new request.")
+        return None if row.reply is None else _from_text(box.decrypt(row.reply))
+
     def purge(self, connection: Connection) -> int:
         """Forget the answers older than 7 days. Return how many there were."""
         old = self.table.c.created_at < now() - KEPT
@@ -91,13 +104,10 @@ class IdempotencyTable:
         return claimed.rowcount == 1
 
     def _replay(self, connection: Connection, call: Call, box: SecretBox) -> Reply:
-        columns = select(self.table.c.fingerprint, self.table.c.reply)
-        row = connection.execute(columns.where(*self._this(call))).one_or_none()
-        if row is not None and row.fingerprint != call.fingerprint:
-            raise IdempotencyMismatch("Use a new Idempotency-Key for a new request.")
-        if row is None or row.reply is None:
+        reply = self.find(connection, call, box)
+        if reply is None:
             raise Conflict("A call with this Idempotency-Key is in progress. Try again.")
-        return _from_text(box.decrypt(row.reply))
+        return reply
 
     def _this(self, call: Call) -> tuple[Any, ...]:
         columns = self.table.c
