@@ -21,6 +21,7 @@ from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.domain import SubscriptionState
 from mpp_sdk.state.subscriptions import Subscription
 
+LOG = logging.getLogger(__name__)
 PORTFOLIO = os.environ.get(
     "AGGREGATOR_PODS", "ZIVxxxxxxxxxx,571313000000002000,HOUSEHOLD-A,HOUSEHOLD-B,HOUSEHOLD-C"
 ).split(",")
@@ -63,7 +64,7 @@ class Aggregator(MarketPlayerPlatform):
             try:
                 self.fetch(provider, pod)
             except DataRefused as refused:
-                self.forget(refused.pod_id, refused.reason)
+                self.forget(provider, refused)
 
     def fetch(self, provider: MeteringRequester, pod: PointOfDeliveryStatus) -> None:
         """Fetch the readings since the last time. Raises DataRefused when there is no consent."""
@@ -78,7 +79,8 @@ class Aggregator(MarketPlayerPlatform):
             time.sleep(PAUSE_SECONDS)
         self.fetched_until[key] = end
 
-    def forget(self, pod_id: str, reason: str) -> None:
+    def forget(self, provider: MeteringRequester, refused: DataRefused) -> None:
         """Delete the readings of a customer who no longer allows us to have them."""
-        if self.store.delete(pod_id):
-            logging.warning("The readings of %s are deleted: %s", pod_id, reason)
+        self.fetched_until.pop((provider.subscription.id, refused.pod_id), None)
+        if self.store.delete(refused.pod_id):
+            LOG.warning("The readings of %s are deleted: %s", refused.pod_id, refused.reason)
