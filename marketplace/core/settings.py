@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mpp_sdk.secrets import SecretBox, load_or_create_key
@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         description="How much later than promised an interim status may arrive before it is "
         "overdue.",
     )
+    deliver: bool = Field(
+        default=True,
+        description="Whether the serving process delivers events itself. Switch it off where "
+        "`flexagora deliver` runs in processes of its own.",
+    )
     delivery_workers: int = Field(
         default=4, ge=1, le=256, description="How many platforms one process calls at once."
     )
@@ -149,6 +154,13 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="The largest request body that is read, in bytes."
     )
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
 
     @property
     def effective_database_url(self) -> str:

@@ -241,9 +241,12 @@ def note_use(credential_id: UUID, moment: datetime) -> None:
     )
 
 
-def forget_ended(moment: datetime) -> None:
-    """Delete the keys, tokens and signing secrets that ended before a moment."""
-    session = current_session()
-    session.execute(delete(AccessToken).where(AccessToken.expires_at < moment))
-    session.execute(delete(ApiKey).where(ApiKey.ends_at < moment))
-    session.execute(delete(SigningSecret).where(SigningSecret.ends_at < moment))
+def forget_ended(moment: datetime) -> int:
+    """Delete the keys, tokens and signing secrets that ended before a moment; return how many."""
+    ended = (
+        delete(AccessToken).where(AccessToken.expires_at < moment),
+        delete(ApiKey).where(ApiKey.ends_at < moment),
+        delete(SigningSecret).where(SigningSecret.ends_at < moment),
+    )
+    connection = current_session().connection()
+    return sum(connection.execute(statement).rowcount for statement in ended)

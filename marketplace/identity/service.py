@@ -55,6 +55,7 @@ _CLIENT_SECRET_PREFIX = "fxs"  # noqa: S105 - the beginning of a secret, not one
 _SIGN_UP_LABEL = "sign-up"
 _SIGNING_SECRET_OVERLAP = timedelta(hours=24)
 _CREDENTIALS_LIMIT = 200
+_KEPT_AFTER_END = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -417,6 +418,11 @@ def key_policy() -> KeyPolicy:
         overlap=settings.api_key_overlap,
         grace=settings.api_key_grace,
     )
+
+
+def forget_ended() -> int:
+    """Delete what ended long ago: keys, tokens and signing secrets; return how many."""
+    return repository.forget_ended(now() - _KEPT_AFTER_END)
 
 
 # Operators

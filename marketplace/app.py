@@ -1,0 +1,188 @@
+"""The marketplace, put together: contracts, capabilities, delivery and periodic jobs."""
+
+import importlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import ModuleType
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import MetaData, text
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from marketplace.core import migrations
+from marketplace.core.database import Base
+from marketplace.core.edge import REPLIES, MarketplaceEdge
+from marketplace.core.environment import Environment
+from marketplace.core.scheduler import Job, Scheduler
+from marketplace.core.settings import Settings
+from marketplace.core.unit_of_work import current_session
+from marketplace.delivery import queue
+from marketplace.delivery import service as delivery
+from marketplace.delivery.worker import DeliveryWorker, WakeUps, make_broker
+from marketplace.identity import access, rotation
+from marketplace.identity import service as identity
+from marketplace.identity.authentication import CredentialAuthenticator
+from marketplace.identity.directory import PlatformDirectory
+from mpp_sdk.database import open_database, reading
+from mpp_sdk.errors import Unavailable
+from mpp_sdk.web.access_log import log_to_file
+from mpp_sdk.web.binding import BoundContract, bind
+from mpp_sdk.web.contract import Contract
+from mpp_sdk.web.docs import docs_routes
+from mpp_sdk.web.server import compose
+
+CONTRACTS = ("marketplace", "notifications")
+"""The contracts that are served, each at its own base path."""
+
+CAPABILITIES = (
+    "identity",
+    "delivery",
+    "catalogue",
+    "subscriptions",
+    "consents",
+    "activations",
+    "monitoring",
+)
+"""The folders that hold what the marketplace can do."""
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Return the marketplace as an ASGI application.
+
+    Delivery and periodic jobs run for as long as it is served. Raises Unavailable when the database
+    is not at the revision that this version needs; an embedded one is brought there.
+    """
+    environment = open_environment(settings)
+    wire()
+    if settings.access_log is not None:
+        log_to_file(settings.access_log)
+    contracts = bound_contracts(environment)
+    routes = [*docs_routes(contracts), _health(environment)]
+    return compose(contracts, routes, lifespan=_lifespan(environment))
+
+
+def open_environment(settings: Settings) -> Environment:
+    """Return the environment of the settings, its database ready. Raises Unavailable."""
+    if settings.embedded:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    environment = Environment(
+        settings,
+        open_database(settings.effective_database_url, pool_size=settings.database_pool_size),
+    )
+    if settings.embedded:
+        migrations.upgrade(environment.engine)
+        return environment
+    found = migrations.revision_of(environment.engine)
+    needed = migrations.newest_revision(environment.engine)
+    if found != needed:
+        raise Unavailable(
+            f"The database is at revision {found or 'none'}, this version needs {needed}: run "
+            "`flexagora database upgrade`."
+        )
+    return environment
+
+
+def bound_contracts(environment: Environment) -> Sequence[BoundContract]:
+    """Return the contracts, bound to the capabilities. Raises ContractError."""
+    settings = environment.settings
+    edge = MarketplaceEdge(environment, access.entering)
+    authenticator = CredentialAuthenticator(environment)
+    return [
+        bind(
+            Contract.load(name),
+            _handler,
+            edge=edge,
+            authenticator=authenticator,
+            body_limit=settings.max_body_bytes,
+            threads=settings.handler_threads,
+        )
+        for name in CONTRACTS
+    ]
+
+
+def metadata() -> MetaData:
+    """Return every table of the marketplace."""
+    for capability in CAPABILITIES:
+        _module(capability, "tables")
+    return Base.metadata
+
+
+def wire() -> None:
+    """Have each capability react to what happens in those below it."""
+
+
+def jobs(environment: Environment) -> list[Job]:
+    """Return what is done periodically."""
+    return [
+        Job("refresh API keys", lambda: rotation.refresh_due_keys(environment), False),
+        Job("forget ended credentials", identity.forget_ended),
+        Job("forget delivered events", delivery.forget_delivered),
+        Job("forget kept answers", lambda: REPLIES.purge(current_session().connection())),
+    ]
+
+
+def _handler(operation_id: str) -> Callable[..., object]:
+    capability, _, name = operation_id.partition(".")
+    if capability not in CAPABILITIES:
+        raise LookupError(f"there is no capability {capability}")
+    function: Callable[..., object] = getattr(_module(capability, "api"), name)
+    return function
+
+
+def _module(capability: str, name: str) -> ModuleType:
+    return importlib.import_module(f"marketplace.{capability}.{name}")
+
+
+def _lifespan(environment: Environment) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        stop = await anyio.to_thread.run_sync(_start, environment)
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(stop)
+
+    return lifespan
+
+
+def _start(environment: Environment) -> Callable[[], None]:
+    """Start what runs beside the server; return what stops it."""
+    scheduler = Scheduler(environment, jobs(environment))
+    deliverer = delivery_part(environment)
+    deliverer.start()
+    scheduler.start()
+
+    def stop() -> None:
+        scheduler.stop()
+        deliverer.stop()
+        environment.engine.dispose()
+
+    return stop
+
+
+def delivery_part(environment: Environment) -> DeliveryWorker | WakeUps:
+    """Return what delivers, or, where other processes do, what wakes them."""
+    if environment.settings.deliver:
+        return DeliveryWorker(environment, PlatformDirectory(environment))
+    wake_ups = WakeUps(make_broker(environment.settings.broker_url))
+    queue.wake_with(environment, wake_ups.send)
+    return wake_ups
+
+
+def _health(environment: Environment) -> BaseRoute:
+    def check() -> None:
+        with reading(environment.engine).connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    async def health(_: Request) -> Response:
+        try:
+            await anyio.to_thread.run_sync(check)
+        except Exception as error:
+            raise Unavailable("The database does not answer.") from error
+        return JSONResponse({"status": "AVAILABLE"}, headers={"Cache-Control": "no-store"})
+
+    return Route("/healthz", health)

@@ -1,0 +1,210 @@
+"""The command line of the marketplace: `flexagora`."""
+
+import getpass
+import json
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from pydantic import SecretStr, ValidationError
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, make_url
+
+from marketplace.app import create_app, delivery_part, metadata, open_environment
+from marketplace.core import migrations
+from marketplace.core.actor import Actor, acting_as
+from marketplace.core.environment import in_environment
+from marketplace.core.settings import Settings
+from marketplace.core.unit_of_work import unit_of_work
+from marketplace.identity import service as identity
+from mpp_sdk.database import open_database
+from mpp_sdk.errors import FlexagoraError
+from mpp_sdk.web.server import serve as serve_app
+
+app = typer.Typer(
+    help="Flexagora, a market for energy flexibility.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+operator_app = typer.Typer(help="The accounts of those who run the marketplace.")
+database_app = typer.Typer(help="The database's schema.")
+app.add_typer(operator_app, name="operator")
+app.add_typer(database_app, name="database")
+
+_URLS = ("database_url", "broker_url")
+_HIDDEN = "***"
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+) -> None:
+    """Run the marketplace until it is told to stop."""
+    given: dict[str, Any] = {"host": host, "port": port}
+    with _explained():
+        settings = _settings(**{name: value for name, value in given.items() if value is not None})
+        application = create_app(settings)
+        typer.echo(f"Flexagora is at {settings.effective_public_url}, its contracts at /docs")
+        serve_app(application, host=settings.host, port=settings.port)
+
+
+@app.command()
+def deliver() -> None:
+    """Deliver events to platforms, in a process without a server, until told to stop."""
+    with _explained():
+        environment = open_environment(_settings(deliver=True))
+        worker = delivery_part(environment)
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        worker.start()
+        stop.wait()
+        worker.stop()
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Show every setting: its name in the environment, its value, and what it means."""
+    with _explained():
+        settings = _settings()
+    table = Table("Setting", "Value", "Meaning", show_lines=True)
+    for name, field in Settings.model_fields.items():
+        value = _shown(name, getattr(settings, name))
+        own = name in settings.model_fields_set
+        table.add_row(
+            f"FLEXAGORA_{name.upper()}", value if own else f"{value} (default)", field.description
+        )
+    Console().print(table, markup=False)
+
+
+@operator_app.command("create")
+def create_operator(
+    name: Annotated[str, typer.Option(help="Whose account it is, as the audit trail shows it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make an account; its OAuth 2 client is shown this once."""
+    with _explained(), _at_work():
+        issued = identity.create_operator(name)
+    client_id = issued.credential.client_id
+    if as_json:
+        typer.echo(json.dumps({"clientId": client_id, "clientSecret": issued.secret}))
+        return
+    typer.echo(f"client id:     {client_id}\nclient secret: {issued.secret}")
+    typer.echo("The secret is not shown again. Get a token with it at /api/v1/oauth/token.")
+
+
+@operator_app.command("list")
+def list_operators() -> None:
+    """List the accounts, without their secrets."""
+    with _explained(), _at_work():
+        for credential in identity.list_operators():
+            used = credential.last_used_at
+            typer.echo(
+                f"{credential.client_id}  {credential.label}  made {credential.created_at:%Y-%m-%d}"
+                f"  last used {f'{used:%Y-%m-%d}' if used else 'never'}"
+            )
+
+
+@operator_app.command("revoke")
+def revoke_operator(
+    client_id: Annotated[str, typer.Argument(help="The client id of the account.")],
+) -> None:
+    """Have an account stop working at once."""
+    with _explained(), _at_work():
+        credential = identity.revoke_operator(client_id)
+    typer.echo(f"{credential.label} has no access any more.")
+
+
+@database_app.command()
+def upgrade(
+    revision: Annotated[str, typer.Argument(help="Where to; by default the newest.")] = "head",
+) -> None:
+    """Bring the schema forward."""
+    with _explained():
+        engine = _engine()
+        migrations.upgrade(engine, revision)
+        typer.echo(f"The database is at revision {migrations.revision_of(engine) or 'none'}.")
+
+
+@database_app.command()
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Where to: -1, a revision, or base.")],
+) -> None:
+    """Bring the schema back. What only newer versions know is lost."""
+    with _explained():
+        engine = _engine()
+        migrations.downgrade(engine, revision)
+        typer.echo(f"The database is at revision {migrations.revision_of(engine) or 'none'}.")
+
+
+@database_app.command()
+def check() -> None:
+    """Say whether the database has the schema that this version needs."""
+    with _explained():
+        engine = _engine()
+        found, needed = migrations.revision_of(engine), migrations.newest_revision(engine)
+        if found != needed:
+            typer.echo(f"The database is at revision {found or 'none'}, {needed} is needed.")
+            typer.echo("Run `flexagora database upgrade`.")
+            raise typer.Exit(1)
+        differences = migrations.differences(engine, metadata())
+        for difference in differences:
+            typer.echo(difference)
+        if differences:
+            raise typer.Exit(1)
+        typer.echo(f"The database is at revision {found}, as it should be.")
+
+
+def _settings(**given: Any) -> Settings:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return Settings(**given)
+
+
+def _engine() -> Engine:
+    settings = _settings()
+    if settings.embedded:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return open_database(settings.effective_database_url)
+
+
+@contextmanager
+def _at_work() -> Iterator[None]:
+    """Run a block as one unit of work, in the name of whoever is at the command line."""
+    environment = open_environment(_settings())
+    user = getpass.getuser()
+    with (
+        in_environment(environment),
+        acting_as(Actor(f"command-line:{user}", f"{user} at the command line")),
+        unit_of_work(environment.engine),
+    ):
+        yield
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what the user can mend into one line and exit status 1."""
+    try:
+        yield
+    except FlexagoraError as error:
+        typer.echo(f"{error.title}: {error.detail}", err=True)
+        raise typer.Exit(1) from error
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            names = ".".join(str(part) for part in problem["loc"])
+            typer.echo(f"FLEXAGORA_{names.upper()}: {problem['msg']}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _shown(name: str, value: object) -> str:
+    """Return a setting's value for people to see, without secrets."""
+    if isinstance(value, tuple):
+        return ", ".join(_HIDDEN if isinstance(one, SecretStr) else str(one) for one in value)
+    if name in _URLS and value:
+        return make_url(str(value)).render_as_string(hide_password=True)
+    return str(value)

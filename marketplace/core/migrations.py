@@ -1,0 +1,59 @@
+"""Brings the database's schema to what the code needs, with Alembic, configured in code."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, MetaData
+
+ENGINE = "engine"
+"""The attribute of Alembic's configuration that holds the database to work on."""
+
+_INSTALLED = Path(__file__).parents[1] / "migrations"
+_CHECKOUT = Path(__file__).parents[2] / "migrations"
+
+
+def configuration(engine: Engine) -> Config:
+    """Return Alembic's configuration for a database."""
+    config = Config()
+    folder = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.attributes[ENGINE] = engine
+    return config
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema forward to a revision."""
+    command.upgrade(configuration(engine), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Bring the schema back to a revision; `base` takes everything away."""
+    command.downgrade(configuration(engine), revision)
+
+
+def revision_of(engine: Engine) -> str | None:
+    """Return the revision that the database is at; None for an empty one."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision(engine: Engine) -> str | None:
+    """Return the revision that this version of the code needs."""
+    return ScriptDirectory.from_config(configuration(engine)).get_current_head()
+
+
+def differences(engine: Engine, metadata: MetaData) -> list[str]:
+    """Return what a database has otherwise than the mappings say, a line for each."""
+
+    def compare(connection: Connection) -> list[str]:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return [str(difference) for difference in compare_metadata(context, metadata)]
+
+    with engine.connect() as connection:
+        return compare(connection)
