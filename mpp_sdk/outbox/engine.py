@@ -530,6 +530,25 @@ class Outbox:
             )
         )
 
+    # ------------------------------------------------------------------ forgetting
+
+    def forget_delivered(self, connection: Connection, before: datetime, limit: int = 1_000) -> int:
+        """Delete some events delivered before a moment, with their attempts; return how many."""
+        event, attempt = self._tables.event, self._tables.attempt
+        ids = (
+            connection.execute(
+                select(event.c.event_id)
+                .where(event.c.state == EventState.DELIVERED, event.c.finished_at < before)
+                .order_by(event.c.event_id)
+                .limit(limit)
+            )
+            .scalars()
+            .all()
+        )
+        connection.execute(delete(attempt).where(attempt.c.event_id.in_(ids)))
+        connection.execute(delete(event).where(event.c.event_id.in_(ids)))
+        return len(ids)
+
     # ------------------------------------------------------------------ reading
 
     def read_event(self, connection: Connection, event_id: UUID) -> Event:

@@ -588,6 +588,21 @@ def test_events_are_listed_by_page_and_filter(engine: Engine, outbox: Outbox) ->
             outbox.read_event(connection, new_id())
 
 
+def test_delivered_events_are_forgotten_and_others_kept(engine: Engine, outbox: Outbox) -> None:
+    old, dead = enqueue(engine, outbox, new_event(), new_event())
+    give(outbox, OK, count=1)
+    give(outbox, Response(410), count=1)
+    new, waiting = enqueue(engine, outbox, new_event(), new_event())
+    give(outbox, OK, NOW + seconds(10), count=1)
+    with engine.begin() as connection:
+        assert outbox.forget_delivered(connection, NOW + seconds(5)) == 1
+        assert outbox.forget_delivered(connection, NOW + seconds(5)) == 0
+        left = outbox.list_events(connection, EventFilter(), limit=10)
+        assert [event.event_id for event in left] == [waiting, new, dead]
+        assert outbox.list_attempts(connection, old, limit=10) == []
+        assert len(outbox.list_attempts(connection, dead, limit=10)) == 1
+
+
 # ------------------------------------------------------------------ cost
 
 

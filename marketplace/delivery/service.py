@@ -1,0 +1,121 @@
+"""Use cases of deliveries."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from marketplace.core import audit
+from marketplace.core.actor import current_actor
+from marketplace.core.environment import Environment, current_environment
+from marketplace.core.paging import Page
+from marketplace.core.unit_of_work import after_commit, current_session
+from marketplace.delivery import queue, repository
+from marketplace.delivery.domain import EventKind, PlatformRole, path_of
+from marketplace.delivery.repository import DeliveryFilter
+from marketplace.identity.access import require_operator, require_operator_or_party, visible_to
+from mpp_sdk.clock import now
+from mpp_sdk.outbox import Attempt, Event, EventState, NewEvent, Outbox
+
+
+@dataclass(frozen=True)
+class PlatformEvent:
+    """Something that a market player's platform is to be told.
+
+    payload is the JSON text of the body; secrets, when there are any, the JSON text of an object
+    that is merged into it at the moment of sending and is stored encrypted. event_id is a UUIDv7,
+    the same as in the payload.
+    """
+
+    event_id: UUID
+    kind: EventKind
+    market_player_id: UUID
+    platform_role: PlatformRole
+    subscription_id: UUID
+    occurred_at: datetime
+    payload: str
+    secrets: str | None = field(default=None, repr=False)
+
+
+def enqueue(event: PlatformEvent) -> None:
+    """Have a platform told of an event, once this unit of work is committed.
+
+    A platform gets the events of one subscription in the order in which they were enqueued.
+    """
+    _outbox().enqueue(
+        current_session().connection(),
+        NewEvent(
+            event_id=event.event_id,
+            lane=str(event.market_player_id),
+            ordering_key=str(event.subscription_id),
+            kind=event.kind,
+            path=path_of(event.kind, event.platform_role),
+            payload=event.payload,
+            secrets=event.secrets,
+            occurred_at=event.occurred_at,
+            correlation_id=current_actor().correlation_id,
+        ),
+    )
+    _wake_after_commit()
+
+
+def list_deliveries(
+    *,
+    limit: int,
+    cursor: str | None = None,
+    state: EventState | None = None,
+    market_player_id: UUID | None = None,
+    subscription_id: UUID | None = None,
+    kind: EventKind | None = None,
+) -> Page[Event]:
+    """Return a page of the deliveries that the caller may see, the newest first."""
+    wanted = DeliveryFilter(visible_to(), state, market_player_id, subscription_id, kind)
+    return repository.list_deliveries(wanted, limit, cursor)
+
+
+def read_delivery(event_id: UUID) -> Event:
+    """Return a delivery that the caller may see. Raises NotFound."""
+    event = _outbox().read_event(current_session().connection(), event_id)
+    require_operator_or_party("delivery", event_id, UUID(event.lane))
+    return event
+
+
+def list_attempts(event_id: UUID, *, limit: int, cursor: str | None = None) -> Page[Attempt]:
+    """Return a page of the attempts of a delivery, the newest first. Raises NotFound."""
+    read_delivery(event_id)
+    return repository.list_attempts(event_id, limit, cursor)
+
+
+def replay(event_id: UUID, reason: str) -> Event:
+    """Return a dead delivery, queued again under its own id. For operators.
+
+    Raises Forbidden, NotFound, and IllegalTransition when it is not dead.
+    """
+    require_operator()
+    event = _outbox().replay(current_session().connection(), event_id)
+    audit.record(
+        "Delivery",
+        event_id,
+        "replay",
+        from_state=EventState.DEAD,
+        to_state=event.state,
+        reason=reason,
+        subscription_id=UUID(event.ordering_key),
+        market_player_id=UUID(event.lane),
+    )
+    _wake_after_commit()
+    return event
+
+
+def forget_delivered() -> int:
+    """Delete some of the events that were delivered long enough ago, and return how many."""
+    before = now() - current_environment().settings.attempt_retention
+    return _outbox().forget_delivered(current_session().connection(), before)
+
+
+def _outbox() -> Outbox:
+    return queue.outbox_of(current_environment())
+
+
+def _wake_after_commit() -> None:
+    environment: Environment = current_environment()
+    after_commit(lambda: queue.wake(environment))

@@ -1,0 +1,101 @@
+"""A delivery queue on a real database, and a real platform on loopback to deliver to."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine
+
+from marketplace.core.environment import Environment
+from marketplace.core.settings import Settings
+from marketplace.delivery import listeners
+from mpp_sdk.errors import Unavailable
+from mpp_sdk.webhooks import new_signing_secret
+
+
+@dataclass(frozen=True)
+class Received:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class PlatformStub:
+    """A platform that answers with `status` and keeps what it was sent."""
+
+    base_url: str = ""
+    api_key: str = "mpp_0123456789"
+    signing_secrets: list[str] = field(default_factory=lambda: [new_signing_secret()])
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    received: list[Received] = field(default_factory=list)
+    arrived: threading.Event = field(default_factory=threading.Event)
+
+
+class Directory:
+    """Knows platforms by their market player's id."""
+
+    def __init__(self) -> None:
+        self.platforms: dict[UUID, PlatformStub] = {}
+
+    def connection(self, market_player_id: UUID) -> PlatformStub:
+        if market_player_id not in self.platforms:
+            raise Unavailable("The market player has not stated its platform's address.")
+        return self.platforms[market_player_id]
+
+
+@pytest.fixture
+def directory() -> Directory:
+    return Directory()
+
+
+@pytest.fixture
+def platform() -> Iterator[PlatformStub]:
+    stub = PlatformStub()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            stub.received.append(Received(self.path, dict(self.headers.items()), body))
+            self.send_response(stub.status)
+            for name, value in stub.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+            self.wfile.write(b"noted\n\xff")
+            stub.arrived.set()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    stub.base_url = f"http://127.0.0.1:{server.server_port}/platform"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield stub
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def environment(engine: Engine, tmp_path: Path) -> Environment:
+    settings = Settings(
+        data_dir=tmp_path,
+        allow_private_addresses=True,
+        allow_http=True,
+        poll_interval=timedelta(seconds=0.1),
+    )
+    return Environment(settings, engine)
+
+
+@pytest.fixture(autouse=True)
+def _only_the_listeners_of_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "_listeners", {})
