@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from marketplace.core.lifecycle import Lifecycle
+from marketplace.subscriptions.domain import SubscriptionState
 
 
 class ActivationState(StrEnum):
@@ -34,24 +35,26 @@ ACTIVATION = Lifecycle(
 """What a notification may say next. After the end, a new REQUESTED begins a new round."""
 
 _UNDER = {
-    "PENDING": frozenset(
+    SubscriptionState.PENDING: frozenset(
         {ActivationState.REQUESTED, ActivationState.SUSPENDED, ActivationState.ENDED}
     ),
-    "ACTIVE": frozenset(ActivationState),
-    "SUSPENDED": frozenset(
+    SubscriptionState.ACTIVE: frozenset(ActivationState),
+    SubscriptionState.SUSPENDED: frozenset(
         {ActivationState.REQUESTED, ActivationState.SUSPENDED, ActivationState.ENDED}
     ),
-    "CANCELED": frozenset({ActivationState.ENDED}),
-    "EXPIRED": frozenset({ActivationState.ENDED}),
+    SubscriptionState.CANCELED: frozenset({ActivationState.ENDED}),
+    SubscriptionState.EXPIRED: frozenset({ActivationState.ENDED}),
 }
 
 
-def states_under(subscription_state: str) -> frozenset[ActivationState]:
+def states_under(subscription_state: SubscriptionState) -> frozenset[ActivationState]:
     """Return the states that an activation may be in under a subscription in a given state."""
     return _UNDER[subscription_state]
 
 
-def under_subscription(state: ActivationState, subscription_state: str) -> ActivationState:
+def under_subscription(
+    state: ActivationState, subscription_state: SubscriptionState
+) -> ActivationState:
     """Return what becomes of an activation when its subscription comes into a state.
 
     An ended subscription ends it, any other that is not ACTIVE suspends an active one.

@@ -1,5 +1,6 @@
 """The rules of what is overdue."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -15,13 +16,21 @@ class ServiceStatus(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
 
 
-def overdue_from(
+@dataclass(frozen=True)
+class Expectation:
+    """When the next interim status is due, and from when on it is overdue."""
+
+    due_at: datetime
+    overdue_from: datetime
+
+
+def next_status(
     active_since: datetime, last_status_at: datetime | None, interval: timedelta
-) -> datetime:
-    """Return the moment from which the next interim status is overdue.
+) -> Expectation:
+    """Return when the next interim status is expected.
 
     The interval counts from the last status, or from when the subscription became active if that
-    was later, and has a grace of a tenth.
+    was later; overdue it is after a grace of a tenth.
     """
     base = active_since if last_status_at is None else max(active_since, last_status_at)
-    return base + interval * (1 + GRACE)
+    return Expectation(base + interval, base + interval * (1 + GRACE))

@@ -45,7 +45,6 @@ class Hold(StrEnum):
     """Who or what keeps a subscription suspended. Each lifts only its own."""
 
     PROVIDER = "PROVIDER"
-    REQUESTER = "REQUESTER"
     OPERATOR = "OPERATOR"
     PROVIDER_SUSPENDED = "PROVIDER_SUSPENDED"
     REQUESTER_SUSPENDED = "REQUESTER_SUSPENDED"

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.core.paging import Key, Page, paginate
+from marketplace.delivery.domain import PlatformRole
 from marketplace.subscriptions.domain import ENDED, OfferState, RequestState
 from marketplace.subscriptions.tables import Offer, ServiceRequest, Subscription
-from mpp_sdk.contracts.marketplace.models import PlatformRole
 
 T = TypeVar("T", ServiceRequest, Subscription)
 
@@ -177,6 +177,19 @@ def running_successor(session: Session, subscription_id: UUID) -> Subscription |
             Subscription.supersedes == subscription_id, Subscription.state.not_in(ENDED)
         )
     )
+
+
+def open_successor_request(
+    session: Session, subscription_id: UUID, besides: UUID | None
+) -> ServiceRequest | None:
+    """Return a request under way for new terms of a subscription, other than a given one."""
+    statement = select(ServiceRequest).where(
+        ServiceRequest.supersedes == subscription_id,
+        ServiceRequest.state.in_((RequestState.REQUESTED, RequestState.OFFERED)),
+    )
+    if besides is not None:
+        statement = statement.where(ServiceRequest.id != besides)
+    return session.scalar(statement.limit(1))
 
 
 def _locked(statement: Select[T]) -> Select[T]:

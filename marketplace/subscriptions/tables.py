@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.core.database import Base, Versioned
 from marketplace.core.model_column import ModelColumn
+from marketplace.delivery.domain import PlatformRole
 from marketplace.subscriptions.domain import (
     Hold,
     OfferState,
@@ -18,7 +19,6 @@ from marketplace.subscriptions.domain import (
 from mpp_sdk.contracts.marketplace.models import (
     CounterProposal,
     DataStandard,
-    PlatformRole,
     Price,
     ServiceCategory,
 )

@@ -1,0 +1,98 @@
+"""Every query of monitoring."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from marketplace.activations.domain import ActivationState
+from marketplace.consents.domain import ConsentState
+from marketplace.core.paging import Key, Page, paginate
+from marketplace.monitoring.domain import ServiceStatus
+from marketplace.monitoring.tables import InterimStatus, PointOfDelivery, Watch
+
+
+def was_noticed(session: Session, subscription_id: UUID, event_id: UUID) -> bool:
+    """Return whether a notification has come before."""
+    return session.get(InterimStatus, (subscription_id, event_id)) is not None
+
+
+def statuses(
+    session: Session,
+    subscription_id: UUID,
+    status: ServiceStatus | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[InterimStatus]:
+    """Return a page of the interim statuses of a subscription, the newest first."""
+    statement = select(InterimStatus).where(InterimStatus.subscription_id == subscription_id)
+    if status is not None:
+        statement = statement.where(InterimStatus.status == status)
+    newest_first = [
+        Key(InterimStatus.occurred_at, descending=True),
+        Key(InterimStatus.event_id, descending=True),
+    ]
+    return paginate(
+        session, statement, newest_first, limit, cursor, bound_to=(subscription_id, status)
+    )
+
+
+def point_of_delivery(
+    session: Session, subscription_id: UUID, pod_id: str
+) -> PointOfDelivery | None:
+    """Return a point of delivery under a subscription."""
+    return session.get(PointOfDelivery, (subscription_id, pod_id), populate_existing=True)
+
+
+def points_of_delivery(
+    session: Session,
+    subscription_id: UUID,
+    consent: ConsentState | None,
+    activation: ActivationState | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[PointOfDelivery]:
+    """Return a page of the points of delivery under a subscription, in the order of their ids."""
+    statement = select(PointOfDelivery).where(PointOfDelivery.subscription_id == subscription_id)
+    if consent is not None:
+        statement = statement.where(PointOfDelivery.consent == consent)
+    if activation is not None:
+        statement = statement.where(PointOfDelivery.activation == activation)
+    return paginate(
+        session,
+        statement,
+        [Key(PointOfDelivery.pod_id)],
+        limit,
+        cursor,
+        bound_to=(subscription_id, consent, activation),
+    )
+
+
+def watch(session: Session, subscription_id: UUID) -> Watch | None:
+    """Return when the next status of a subscription is due, as it is now."""
+    return session.scalar(
+        select(Watch)
+        .where(Watch.subscription_id == subscription_id)
+        .execution_options(populate_existing=True)
+    )
+
+
+def overdue(
+    session: Session,
+    moment: datetime,
+    viewer: UUID | None,
+    provider_id: UUID | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[Watch]:
+    """Return a page of what is overdue, the longest first; of a viewer's, or of all for None."""
+    statement = select(Watch).where(Watch.overdue_from <= moment)
+    if viewer is not None:
+        statement = statement.where(or_(Watch.provider_id == viewer, Watch.requester_id == viewer))
+    if provider_id is not None:
+        statement = statement.where(Watch.provider_id == provider_id)
+    longest_first = [Key(Watch.overdue_from), Key(Watch.subscription_id)]
+    return paginate(
+        session, statement, longest_first, limit, cursor, bound_to=(viewer, provider_id)
+    )
