@@ -12,6 +12,7 @@ from examples.demo.report import LoadCurve, Message, Participant, Timeline
 WIDTH = 1120
 
 STEPS = (
+    "Before: the companies register, and their platforms are tested",
     "Discovery and request",
     "Offer",
     "Acceptance; both platforms are told",
@@ -21,7 +22,7 @@ STEPS = (
     "Data, directly between the platforms",
     "Monitoring",
 )
-"""The eight steps of the B2B integration process."""
+"""The eight steps of the B2B integration process, and what comes before."""
 
 # States that mean the same to a reader share a colour: under way, good, held, over.
 _TONES = {
@@ -108,14 +109,14 @@ def sequence_diagram(participants: Sequence[Participant], messages: Sequence[Mes
         picture.add("text", who.kind, class_="kind", text_anchor="middle", x=at, y=40)
 
     y = float(top)
-    step = 0
+    step = -1
     for arrow in arrows:
         if arrow.first.step != step:
             step = arrow.first.step
             y += step_height
             bar = y - step_bar
             picture.add("rect", class_="step", x=0, y=bar, width=WIDTH, height=step_bar, rx=5)
-            name = f"{step}. {STEPS[step - 1]}"
+            name = f"{step}. {STEPS[step]}" if step else STEPS[0]
             picture.add("text", name, class_="step-name", x=12, y=bar + 17)
         y += arrow_height
         _draw_arrow(picture, arrow, x, y, (arrow.first.at - start).total_seconds())

@@ -17,7 +17,7 @@ class Participant:
 
 @dataclass(frozen=True)
 class Message:
-    """One HTTP call that its receiver has logged. step is 1 to 8 of the integration process."""
+    """One HTTP call that its receiver logged. step is 1 to 8 of the integration, 0 before it."""
 
     at: datetime
     sender: str

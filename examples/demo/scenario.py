@@ -1,0 +1,491 @@
+"""The story of the demonstration: three processes, two companies, eight steps."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from rich.console import Console
+
+from examples.demo import messages as who
+from examples.demo.companies import (
+    Company,
+    DidNotHappen,
+    PlatformAccess,
+    connect_platform,
+    expect,
+    register,
+    sign_in,
+    test_integration,
+    wait_until,
+)
+from examples.demo.drawing import STEPS
+from examples.demo.messages import Messages
+from examples.demo.processes import ServerProcess, free_port
+from examples.demo.report import (
+    Check,
+    LoadCurve,
+    Participant,
+    Report,
+    Timeline,
+    TimelineGroup,
+    Transition,
+)
+from mpp_sdk.contracts.marketplace.client import MarketplaceClient
+from mpp_sdk.contracts.marketplace.models import (
+    AuditedKind,
+    AuditEntry,
+    ConsentState,
+    DataStandard,
+    DeliveryState,
+    Integration,
+    MarketPlayerRole,
+    OfferDraft,
+    Period,
+    PointOfDelivery,
+    Price,
+    PriceModel,
+    ServiceCategory,
+    ServiceDescription,
+    ServiceRequestDraft,
+    Subscription,
+    SubscriptionState,
+    TestOutcome,
+)
+from mpp_sdk.database import open_database, reading
+from mpp_sdk.metering.store import MeteringStore
+
+GRANTED = ("ZIVxxxxxxxxxx", "HOUSEHOLD-A", "HOUSEHOLD-B")
+DENIED = "571313000000002000"
+WITHDRAWN = "HOUSEHOLD-C"
+TITLES = {
+    "ZIVxxxxxxxxxx": "A household in Crevillent (STG S02 report)",
+    "HOUSEHOLD-A": "Household A (hourly CSV)",
+    "HOUSEHOLD-B": "Household B (half-hourly CSV)",
+    WITHDRAWN: "Household C (half-hourly CSV): the customer withdraws in the middle",
+    DENIED: "A point of delivery from a CIM document: the customer refuses",
+}
+INTERIM_INTERVAL = "PT2S"
+_SHOWN_EACH = (5, 6)
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class Scenario:
+    """One run. Databases, logs and keys lie in a folder of their own."""
+
+    def __init__(self, folder: Path, console: Console) -> None:
+        self._folder = folder.resolve()
+        self._console = console
+        self._started_at = datetime.now(UTC)
+        self._step = -1
+        self._shown: set[tuple[str, str, int]] = set()
+        self._servers: list[ServerProcess] = []
+        self._messages = Messages(
+            {
+                who.MARKETPLACE.key: self._folder / "marketplace.access.jsonl",
+                who.REQUESTER_PLATFORM.key: self._folder / "aggregator.access.jsonl",
+                who.PROVIDER_PLATFORM.key: self._folder / "local_operator.access.jsonl",
+            }
+        )
+
+    def stop(self) -> None:
+        """End the processes that were started."""
+        for server in reversed(self._servers):
+            server.stop()
+
+    def play(self) -> Report:
+        """Return what happened. Raises DidNotStart, or DidNotHappen when a step does not come."""
+        self._heading(0)
+        marketplace = self._start_marketplace()
+        operator = self._operator(marketplace)
+        requester = register(
+            marketplace, operator, who.REQUESTER.name, [MarketPlayerRole.AGGREGATOR]
+        )
+        provider = register(
+            marketplace,
+            operator,
+            who.PROVIDER.name,
+            [MarketPlayerRole.DSO, MarketPlayerRole.METERED_DATA_OPERATOR],
+        )
+        for company, person in ((requester, who.REQUESTER), (provider, who.PROVIDER)):
+            self._messages.callers[f"credential:{company.credential_id}"] = person
+            self._say(f"{company.name} signed up, and the operator activated it.")
+        pause = {"AGGREGATOR_POINTS_PER_PAGE": "1000", "AGGREGATOR_PAUSE_SECONDS": "0.1"}
+        self._start_platform(requester, "aggregator", "Aggregator", who.REQUESTER_PLATFORM, pause)
+        self._local_operator = self._start_platform(
+            provider, "local_operator", "LocalOperator", who.PROVIDER_PLATFORM, {}
+        )
+        service_id = self._publish(provider)
+
+        subscription_id = self._negotiate(requester, provider, service_id)
+        self._integrate(requester, subscription_id)
+        self._withdraw_in_the_middle()
+        self._finish(operator, subscription_id)
+        return self._report(operator, requester, subscription_id)
+
+    # ---- before: the processes and the companies
+
+    def _start_marketplace(self) -> str:
+        port = free_port()
+        self._marketplace_environment = {
+            "FLEXAGORA_DATA_DIR": str(self._folder / "marketplace"),
+            "FLEXAGORA_PORT": str(port),
+            "FLEXAGORA_ALLOW_PRIVATE_ADDRESSES": "true",
+            "FLEXAGORA_ALLOW_HTTP": "true",
+            "FLEXAGORA_ACCESS_LOG": str(self._folder / "marketplace.access.jsonl"),
+        }
+        server = ServerProcess(
+            "The marketplace",
+            ["marketplace", "serve"],
+            port,
+            self._marketplace_environment,
+            self._folder / "marketplace.log",
+        )
+        self._servers.append(server)
+        server.start()
+        self._say(f"The marketplace runs at {server.url}; its contracts are at {server.url}/docs.")
+        return server.url
+
+    def _operator(self, marketplace_url: str) -> MarketplaceClient:
+        command = ["marketplace", "operator", "create", "--name", "Demonstration", "--json"]
+        created = _run(command, self._marketplace_environment)
+        return sign_in(marketplace_url, created["clientId"], created["clientSecret"])
+
+    def _start_platform(
+        self,
+        company: Company,
+        module: str,
+        handler: str,
+        participant: Participant,
+        extra: Mapping[str, str],
+    ) -> Mapping[str, str]:
+        port, inbound_key = free_port(), f"demo-{secrets.token_urlsafe(24)}"
+        access: PlatformAccess = connect_platform(company, f"http://127.0.0.1:{port}", inbound_key)
+        self._messages.callers[f"credential:{access.credential_id}"] = participant
+        environment = {
+            "MPP_NAME": company.name,
+            "MPP_PORT": str(port),
+            "MPP_DATABASE_URL": f"sqlite:///{self._folder / module}.db",
+            "MPP_MARKETPLACE_URL": self._servers[0].url,
+            "MPP_API_KEY": access.api_key,
+            "MPP_INBOUND_API_KEY": inbound_key,
+            "MPP_SIGNING_SECRETS": access.signing_secret,
+            "MPP_ALLOW_PRIVATE_ADDRESSES": "true",
+            "MPP_ALLOW_HTTP": "true",
+            "MPP_ACCESS_LOG": str(self._folder / f"{module}.access.jsonl"),
+            **extra,
+        }
+        server = ServerProcess(
+            f"The platform of {company.name}",
+            ["mpp_sdk", "serve", f"examples.{module}:{handler}"],
+            port,
+            environment,
+            self._folder / f"{module}.log",
+        )
+        self._servers.append(server)
+        server.start()
+        test = test_integration(company)
+        outcomes = ", ".join(
+            f"{step.name} {'[green]ok[/]' if step.outcome is TestOutcome.PASSED else '[red]no[/]'}"
+            for step in test.steps
+        )
+        self._say(f"{server.name} runs at {server.url}. Set-up test: {outcomes}.")
+        return environment
+
+    def _publish(self, provider: Company) -> UUID:
+        draft = provider.client.create_service(
+            ServiceDescription(
+                name="Validated meter data",
+                summary="Hourly and half-hourly readings of households, as CIM market documents",
+                category=ServiceCategory.METERING_DATA,
+                provider_role=MarketPlayerRole.METERED_DATA_OPERATOR,
+                countries=["ES"],
+                data_standard=DataStandard.CIM_IEC_62325,
+                consent_required=True,
+                price=Price(model=PriceModel.FREE),
+                terms="Readings of the day before by noon.",
+                interim_status_interval=INTERIM_INTERVAL,
+                integration=Integration(contract="metering", contract_version="1.0.0"),
+            )
+        ).body
+        provider.client.publish_service_version(draft.service_id, draft.version)
+        self._say(f"{provider.name} published the service “Validated meter data”.")
+        return draft.service_id
+
+    # ---- the eight steps
+
+    def _negotiate(self, requester: Company, provider: Company, service_id: UUID) -> UUID:
+        self._heading(1)
+        found = requester.client.list_services(q="meter read")
+        if service_id not in {service.service_id for service in found.items}:
+            raise DidNotHappen("The published service was not found in the catalogue.")
+        request = requester.client.request_service(
+            ServiceRequestDraft(service_id=service_id, message="For our portfolio of five points.")
+        ).body
+        self._show()
+        self._say(f"The request is {request.state}.")
+
+        self._heading(2)
+        offer = provider.client.make_offer(
+            request.service_request_id,
+            OfferDraft(
+                terms="Readings of the day before by noon. Free of charge for a year.",
+                price=Price(model=PriceModel.FREE),
+                validity=Period(start=self._started_at - timedelta(minutes=1)),
+                interim_status_interval=INTERIM_INTERVAL,
+                valid_until=self._started_at + timedelta(days=14),
+            ),
+        ).body
+        self._show()
+        self._say(f"Offer {offer.revision} is {offer.state}.")
+
+        self._heading(3)
+        subscription = requester.client.accept_offer(
+            request.service_request_id, offer.offer_id
+        ).body
+        self._say(f"The subscription is {subscription.state}: neither platform knows of it yet.")
+        return subscription.subscription_id
+
+    def _integrate(self, requester: Company, subscription_id: UUID) -> None:
+        def active() -> Subscription | None:
+            subscription = requester.client.read_subscription(subscription_id).body
+            return subscription if subscription.state is SubscriptionState.ACTIVE else None
+
+        wait_until("The acknowledgement by both platforms", active)
+        self._until("The first readings", lambda: self._seen(7, 200))
+        self._say("Nobody did anything for steps 4 to 7: the platforms know all they need.")
+
+    def _withdraw_in_the_middle(self) -> None:
+        self._until(
+            f"The first readings of {WITHDRAWN}", lambda: self._seen(7, 200, path=WITHDRAWN)
+        )
+        reason = "The customer changed supplier."
+        command = ["mpp_sdk", "consents", "withdraw", WITHDRAWN, "--reason", reason]
+        _run(command, self._local_operator)
+        self._say(f"The customer of {WITHDRAWN} withdrew the consent while readings were flowing.")
+        self._until("The refusal of further readings", lambda: self._seen(7, 403))
+
+    def _finish(self, operator: MarketplaceClient, subscription_id: UUID) -> None:
+        ours, theirs = self._store("aggregator"), self._store("local_operator")
+
+        def complete() -> bool:
+            self._show()
+            return (
+                all(ours.count(pod) == theirs.count(pod) for pod in GRANTED)
+                and ours.count(WITHDRAWN) == 0
+                and bool(operator.list_interim_statuses(subscription_id).items)
+            )
+
+        wait_until("The end of the exchange", lambda: complete() or None, seconds=120)
+        self._until("An interim status", lambda: self._seen(8, 200))
+
+    # ---- what came of it
+
+    def _report(
+        self, operator: MarketplaceClient, requester: Company, subscription_id: UUID
+    ) -> Report:
+        self._show()
+        trail = _audit_trail(operator, subscription_id)
+        subscription = requester.client.read_subscription(subscription_id).body
+        accepted = subscription.created_at
+        first_data = min(m.at for m in self._messages.all if m.step == 7 and m.status == 200)
+        return Report(
+            started_at=self._started_at,
+            ended_at=datetime.now(UTC),
+            acceptance_to_active=expect(subscription.activated_at) - accepted,
+            acceptance_to_first_data=first_data - accepted,
+            participants=[
+                person
+                for person in who.PARTICIPANTS
+                if any(person.key in (m.sender, m.receiver) for m in self._messages.all)
+            ],
+            messages=self._messages.all,
+            groups=_groups(trail, subscription),
+            curves=self._curves(),
+            checks=self._checks(operator, subscription),
+        )
+
+    def _curves(self) -> list[LoadCurve]:
+        store = self._store("aggregator")
+        curves = []
+        for pod in GRANTED:
+            for series in store.read(pod, _EARLIEST, _LATEST):
+                signed = [(at, quantity) for at, quantity in series.signed if quantity is not None]
+                if any(quantity for _, quantity in signed):
+                    curves.append(LoadCurve(pod, TITLES[pod], series.iso_resolution, signed))
+        return curves
+
+    def _checks(self, operator: MarketplaceClient, subscription: Subscription) -> list[Check]:
+        ours, theirs = self._store("aggregator"), self._store("local_operator")
+        pods = {
+            pod.pod_id: pod
+            for pod in operator.list_points_of_delivery(subscription.subscription_id).items
+        }
+        equal = [pod for pod in GRANTED if ours.digest(pod) == theirs.digest(pod)]
+        readings = sum(ours.count(pod) for pod in GRANTED)
+        others = [
+            pod.mrid for pod in ours.pods() if pod.mrid not in GRANTED and ours.count(pod.mrid)
+        ]
+        pages = [m.status for m in self._messages.all if WITHDRAWN in m.path]
+        deliveries = operator.list_deliveries(subscription_id=subscription.subscription_id)
+        overdue = operator.list_overdue()
+        statuses = operator.list_interim_statuses(subscription.subscription_id)
+        return [
+            Check(
+                "The aggregator's store holds exactly the operator's readings, for every point of"
+                " delivery with consent.",
+                len(equal) == len(GRANTED) and readings > 0,
+                f"{len(equal)} of {len(GRANTED)} digests are equal; {readings:,} readings.",
+            ),
+            Check(
+                "It holds none of the others.",
+                not others and theirs.count(WITHDRAWN) > 0 and theirs.count(DENIED) > 0,
+                f"{DENIED} was denied, {WITHDRAWN} withdrawn.",
+            ),
+            Check(
+                "The withdrawal came in the middle of the exchange, and stopped it.",
+                pages.count(200) > 0 and 403 in pages and pages.index(403) >= pages.count(200),
+                f"{pages.count(200)} pages were given before the refusal.",
+            ),
+            Check(
+                "The marketplace knows every consent and activation.",
+                _states(pods) == _EXPECTED,
+                "; ".join(f"{pod}: {consent}" for pod, (consent, _) in _states(pods).items()),
+            ),
+            Check(
+                "Both platforms acknowledged, and every delivery arrived.",
+                subscription.state is SubscriptionState.ACTIVE
+                and len(subscription.acknowledged_by) == 2
+                and all(d.state is DeliveryState.DELIVERED for d in deliveries.items),
+                f"{len(deliveries.items)} deliveries.",
+            ),
+            Check(
+                "The service reports its status in time.",
+                bool(statuses.items) and not overdue.items,
+                f"{len(statuses.items)} statuses, {len(overdue.items)} overdue.",
+            ),
+        ]
+
+    # ---- telling
+
+    def _heading(self, step: int) -> None:
+        self._step = step
+        title = f"{step}. {STEPS[step]}" if step else STEPS[0]
+        self._console.print(f"\n[b]{title}[/]")
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"  {text}")
+
+    def _show(self) -> None:
+        """Print the messages since the last time; the like of one another only once."""
+        names = {person.key: f"{person.name}, {person.kind}" for person in who.PARTICIPANTS}
+        for message in self._messages.new():
+            if message.step > self._step:
+                self._heading(message.step)
+            kind = (message.sender, message.path, message.status)
+            if kind not in self._shown or message.step in _SHOWN_EACH:
+                self._shown.add(kind)
+                tone = "green" if message.status < 300 else "red"
+                self._console.print(
+                    f"  {names[message.sender]} [dim]→[/] {names[message.receiver]}: "
+                    f"{message.method} {message.path} [{tone}]{message.status}[/]",
+                    soft_wrap=True,
+                )
+
+    def _seen(self, step: int, status: int, path: str = "") -> bool:
+        return any(
+            message.step == step and message.status == status and path in message.path
+            for message in self._messages.all
+        )
+
+    def _until(self, what: str, condition: Callable[[], bool]) -> None:
+        def look() -> bool | None:
+            self._show()
+            return condition() or None
+
+        wait_until(what, look)
+
+    def _store(self, module: str) -> MeteringStore:
+        return MeteringStore(reading(open_database(f"sqlite:///{self._folder / module}.db")))
+
+
+def _states(pods: Mapping[str, PointOfDelivery]) -> dict[str, tuple[str, str]]:
+    return {
+        pod_id: (str(pod.consent or ""), str(pod.activation or "")) for pod_id, pod in pods.items()
+    }
+
+
+_EXPECTED = {
+    **{pod: (str(ConsentState.GRANTED), "ACTIVE") for pod in GRANTED},
+    DENIED: (str(ConsentState.DENIED), ""),
+    WITHDRAWN: (str(ConsentState.WITHDRAWN), "ENDED"),
+}
+
+
+def _groups(trail: Sequence[AuditEntry], subscription: Subscription) -> list[TimelineGroup]:
+    def line(name: str, kind: AuditedKind, entity_id: str) -> Timeline:
+        return Timeline(
+            name,
+            [
+                Transition(entry.occurred_at, entry.to_state, entry.reason or "")
+                for entry in trail
+                if entry.entity_kind is kind
+                and entry.entity_id == entity_id
+                and entry.to_state is not None
+            ],
+        )
+
+    subscription_id = str(subscription.subscription_id)
+    groups = [
+        TimelineGroup(
+            "The subscription",
+            f"{subscription.service_name}, from {subscription.provider.name} to"
+            f" {subscription.requester.name}",
+            [line("subscription", AuditedKind.SUBSCRIPTION, subscription_id)],
+        )
+    ]
+    for pod, title in TITLES.items():
+        entity = f"{subscription_id}/{pod}"
+        groups.append(
+            TimelineGroup(
+                pod,
+                title,
+                [
+                    line("consent", AuditedKind.CONSENT, entity),
+                    line("activation", AuditedKind.ACTIVATION, entity),
+                ],
+            )
+        )
+    return groups
+
+
+def _audit_trail(operator: MarketplaceClient, subscription_id: UUID) -> list[AuditEntry]:
+    entries: list[AuditEntry] = []
+    cursor: str | None = None
+    while True:
+        page = operator.list_audit_trail(subscription_id=subscription_id, limit=200, cursor=cursor)
+        entries += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return sorted(entries, key=lambda entry: entry.occurred_at)
+
+
+def _run(module: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Run `python -m ...` and return the JSON object that it prints last."""
+    result = subprocess.run(
+        [sys.executable, "-m", *module],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise DidNotHappen(f"`{' '.join(module)}` failed:\n{result.stderr[-2000:]}")
+    printed: dict[str, str] = json.loads(result.stdout.strip().splitlines()[-1])
+    return printed
