@@ -13,6 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from marketplace.activations import service as activations
+from marketplace.activations.listeners import on_activation_changed
+from marketplace.catalogue import service as catalogue
+from marketplace.consents import service as consents
+from marketplace.consents.listeners import on_consent_changed
 from marketplace.core import migrations
 from marketplace.core.database import Base
 from marketplace.core.edge import REPLIES, MarketplaceEdge
@@ -22,11 +27,22 @@ from marketplace.core.settings import Settings
 from marketplace.core.unit_of_work import current_session
 from marketplace.delivery import queue
 from marketplace.delivery import service as delivery
+from marketplace.delivery.domain import EventKind
+from marketplace.delivery.listeners import on_delivered
 from marketplace.delivery.worker import DeliveryWorker, WakeUps, make_broker
 from marketplace.identity import access, rotation
 from marketplace.identity import service as identity
 from marketplace.identity.authentication import CredentialAuthenticator
 from marketplace.identity.directory import PlatformDirectory
+from marketplace.identity.listeners import (
+    on_player_deregistered,
+    on_player_reinstated,
+    on_player_suspended,
+)
+from marketplace.monitoring import service as monitoring
+from marketplace.subscriptions import negotiation
+from marketplace.subscriptions import service as subscriptions
+from marketplace.subscriptions.listeners import on_subscription_changed
 from mpp_sdk.database import open_database, reading
 from mpp_sdk.errors import Unavailable
 from mpp_sdk.web.access_log import log_to_file
@@ -113,6 +129,17 @@ def metadata() -> MetaData:
 
 def wire() -> None:
     """Have each capability react to what happens in those below it."""
+    on_delivered(EventKind.SERVICE_OFFER_CONFIRMED, subscriptions.acknowledge)
+    on_player_suspended(subscriptions.suspend_those_of)
+    on_player_reinstated(subscriptions.resume_those_of)
+    on_player_deregistered(negotiation.end_requests_of)
+    on_player_deregistered(subscriptions.cancel_those_of)
+    on_player_deregistered(catalogue.withdraw_all_of)
+    on_consent_changed(activations.follow_consent)
+    on_subscription_changed(activations.follow_subscription)
+    on_subscription_changed(monitoring.follow_subscription)
+    on_consent_changed(monitoring.follow_consent)
+    on_activation_changed(monitoring.follow_activation)
 
 
 def jobs(environment: Environment) -> list[Job]:
@@ -120,6 +147,9 @@ def jobs(environment: Environment) -> list[Job]:
     return [
         Job("refresh API keys", lambda: rotation.refresh_due_keys(environment), False),
         Job("forget ended credentials", identity.forget_ended),
+        Job("expire requests", negotiation.expire_due_requests),
+        Job("expire subscriptions", subscriptions.expire_due_subscriptions),
+        Job("expire consents", consents.expire_due_consents),
         Job("forget delivered events", delivery.forget_delivered),
         Job("forget kept answers", lambda: REPLIES.purge(current_session().connection())),
     ]

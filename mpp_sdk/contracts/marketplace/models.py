@@ -1714,6 +1714,7 @@ class ServiceRequest(Model):
     About how many points of delivery.
     """
 
+    counter_proposal: Annotated[CounterProposal | None, Field(alias="counterProposal")] = None
     reason: str | None = None
     """
     Why it was rejected, withdrawn or expired.
