@@ -90,7 +90,7 @@ class IdempotencyTable:
     def _claim(self, connection: Connection, call: Call) -> bool:
         """Return whether this call is the first with its key; the key is then its own."""
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        claimed = connection.execute(
+        claim = (
             dialect.insert(self.table)
             .values(
                 subject=_subject(call),
@@ -100,8 +100,9 @@ class IdempotencyTable:
                 created_at=now(),
             )
             .on_conflict_do_nothing()
+            .returning(self.table.c.key)  # an INSERT's row count is not known on every driver
         )
-        return claimed.rowcount == 1
+        return connection.execute(claim).one_or_none() is not None
 
     def _replay(self, connection: Connection, call: Call, box: SecretBox) -> Reply:
         reply = self.find(connection, call, box)
