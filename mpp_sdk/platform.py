@@ -30,7 +30,7 @@ from mpp_sdk.state.subscriptions import (
     Subscriptions,
     count_active_pods,
     find_subscription,
-    to_subscription,
+    next_interim_at,
 )
 from mpp_sdk.state.tables import OUTBOX_TABLES, Base
 from mpp_sdk.transactions import Transactions
@@ -44,7 +44,6 @@ _LOG = logging.getLogger(__name__)
 _HOUSEKEEPING = timedelta(seconds=1)
 _PURGE = timedelta(hours=1)
 _KEY_CHECK = timedelta(seconds=60)
-_INTERIM_MARGIN = 0.9
 
 
 class ContractService(Authenticator, Protocol):
@@ -220,7 +219,6 @@ class MarketPlayerPlatform:
             status = self.service_status(subscription)
             with self.transactions() as session:
                 row = find_subscription(session, subscription_id, lock=True)
-                interval = to_subscription(row).interim_status_interval
-                row.next_interim_at = moment + interval * _INTERIM_MARGIN
+                row.next_interim_at = next_interim_at(subscription, moment)
                 active_pods = count_active_pods(session, subscription_id)
                 self._notifier.interim(session, subscription_id, status, active_pods)

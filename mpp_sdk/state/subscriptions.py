@@ -24,6 +24,7 @@ from mpp_sdk.state.domain import SubscriptionState, Validity
 from mpp_sdk.state.tables import PodRow, SubscriptionRow
 from mpp_sdk.transactions import Transactions
 
+_INTERIM_MARGIN = 0.9
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 
 
@@ -139,11 +140,17 @@ class Subscriptions:
             details=details,
             key_hash=hash_secret(key),
             encrypted_key=None if is_provider else self._box.encrypt(key),
-            next_interim_at=clock.now() if is_provider else None,
         )
+        if is_provider:
+            row.next_interim_at = next_interim_at(to_subscription(row), clock.now())
         session.add(row)
         session.flush()
         return row
+
+
+def next_interim_at(subscription: Subscription, moment: datetime) -> datetime:
+    """Return when the interim status after one at a moment is due: a little before it is late."""
+    return moment + subscription.interim_status_interval * _INTERIM_MARGIN
 
 
 def find_subscription(
