@@ -1,7 +1,8 @@
 """Several contracts and pages in one application, and the server that runs it."""
 
-import asyncio
+import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -20,6 +21,8 @@ from mpp_sdk.web.frame import Frame
 
 LOOPBACK = "127.0.0.1"
 _GRACE_S = 10
+_POLL_S = 0.005
+_NOT_STARTED = "The server could not start; the log says why."
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
@@ -71,25 +74,24 @@ class _Composition:
         await self._router(scope, receive, send)
 
 
-def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        lifespan="on",
-        ws="none",
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    return uvicorn.Server(config)
+def serve(
+    app: ASGIApp,
+    *,
+    host: str = LOOPBACK,
+    port: int = 8000,
+    on_start: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until the process is told to stop; calls in progress get 10 s to end.
 
-
-def serve(app: ASGIApp, *, host: str = LOOPBACK, port: int = 8000) -> None:
-    """Serve until the process is told to stop; calls in progress get 10 s to end."""
-    _server(app, host, port).run()
+    on_start is told the base URL once connections are accepted. Raises OSError when the address
+    cannot be had, RuntimeError when the application's own start-up fails.
+    """
+    listener = _listen(host, port)
+    on_start(_url(host, listener))
+    server = _server(app)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise RuntimeError(_NOT_STARTED)
 
 
 class BackgroundServer:
@@ -99,40 +101,35 @@ class BackgroundServer:
     """
 
     def __init__(self, app: ASGIApp, *, host: str = LOOPBACK, port: int = 0) -> None:
-        self._server = _server(app, host, port)
+        self._server = _server(app)
         self._host = host
-        self._thread = threading.Thread(target=self._run, name="flexagora-web", daemon=True)
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-
-    def _run(self) -> None:
-        async def run() -> None:
-            task = asyncio.ensure_future(self._server.serve())
-            while not (self._server.started or task.done()):
-                await asyncio.sleep(0.005)
-            self._ready.set()
-            await task
-
-        try:
-            asyncio.run(run())
-        except BaseException as error:  # handed to the thread that started this one
-            self._failure = error
-        finally:
-            self._ready.set()
+        self._port = port
+        self._thread: threading.Thread | None = None
 
     def start(self) -> str:
-        """Start and return the base URL. Raises RuntimeError when it could not start."""
+        """Start and return the base URL.
+
+        Raises OSError when the address cannot be had, RuntimeError when the application's own
+        start-up fails.
+        """
+        listener = _listen(self._host, self._port)
+        url = _url(self._host, listener)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([listener],), name="flexagora-web", daemon=True
+        )
         self._thread.start()
-        self._ready.wait()
-        if not self._server.started:
-            raise RuntimeError("The server could not start") from self._failure
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://{self._host}:{port}"
+        while not self._server.started:
+            if not self._thread.is_alive():
+                listener.close()
+                raise RuntimeError(_NOT_STARTED)
+            time.sleep(_POLL_S)
+        return url
 
     def stop(self) -> None:
         """Stop, letting calls in progress end."""
         self._server.should_exit = True
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def __enter__(self) -> str:
         """Start and return the base URL."""
@@ -146,3 +143,28 @@ class BackgroundServer:
     ) -> None:
         """Stop."""
         self.stop()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket: uvicorn would end the process when it cannot have the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    return uvicorn.Server(config)

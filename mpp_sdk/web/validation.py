@@ -48,20 +48,21 @@ class Validators:
         }
         self._parameters = {
             operation.operation_id: [
-                (parameter, self._compile(parameter.schema)) for parameter in operation.parameters
+                (parameter, self.compile(parameter.schema)) for parameter in operation.parameters
             ]
             for operation in contract.operations
         }
         self._bodies = {
             (operation.operation_id, media_type): (
                 contract.resolve(contract.body_schema(operation, media_type)),
-                self._compile(contract.body_schema(operation, media_type)),
+                self.compile(contract.body_schema(operation, media_type)),
             )
             for operation in contract.operations
             for media_type in operation.body_media_types
         }
 
-    def _compile(self, schema: Mapping[str, Any]) -> jsonschema_rs.Draft4Validator:
+    def compile(self, schema: Mapping[str, Any]) -> jsonschema_rs.Draft4Validator:
+        """Return the check of a schema of this contract."""
         return jsonschema_rs.Draft4Validator(
             {"allOf": [_draft4(schema)], **self._components},
             formats=dict(CHECKS),

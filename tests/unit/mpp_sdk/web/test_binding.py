@@ -1,5 +1,7 @@
 """What cannot be served right is refused at the start."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -176,8 +178,30 @@ def test_a_handler_that_forgets_its_answer_fails_openly() -> None:
             assert answer.status_code == 500
 
 
-def test_a_server_that_cannot_start_says_so() -> None:
-    with BackgroundServer(compose([])) as url:
-        port = int(url.rpartition(":")[2])
-        with pytest.raises(RuntimeError, match="could not start"):
-            BackgroundServer(compose([]), port=port).start()
+def test_an_address_that_is_taken_is_refused() -> None:
+    with BackgroundServer(compose([])) as url, pytest.raises(OSError, match="in use"):
+        BackgroundServer(compose([]), port=int(url.rpartition(":")[2])).start()
+
+
+def test_a_start_up_that_fails_is_told() -> None:
+    @asynccontextmanager
+    async def failing(_: object) -> AsyncIterator[None]:
+        raise ValueError("no database")
+        yield
+
+    with pytest.raises(RuntimeError, match="could not start"):
+        BackgroundServer(compose([], lifespan=failing)).start()
+
+
+def test_the_lifespan_surrounds_the_serving() -> None:
+    steps: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        steps.append("start")
+        yield
+        steps.append("stop")
+
+    with BackgroundServer(compose([], lifespan=lifespan)):
+        assert steps == ["start"]
+    assert steps == ["start", "stop"]
