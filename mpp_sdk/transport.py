@@ -470,7 +470,6 @@ def _read_body(response: requests.Response, call: _Call) -> None:
             body += piece
             if len(body) > call.max_response_bytes:
                 raise ResponseTooLarge("The answer is larger than what is read.")
-            call.remaining()
         # The documented way to hand over content does not exist: requests reads it by itself,
         # without any bound, unless these are set.
         response._content = bytes(body)

@@ -245,6 +245,35 @@ def test_no_send_begins_on_a_lease_that_may_end_before_it(engine: Engine) -> Non
     assert Dispatcher(outbox, send, send_seconds=0.4).run_once() == 6
 
 
+def test_a_dispatcher_that_was_suspended_past_its_lease_sends_nothing(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(engine, TABLES, SECRET_BOX, lease_duration=timedelta(seconds=0.3))
+    sent: list[str] = []
+
+    def sender(name: str) -> Callable[[Event, bytes], Response]:
+        def send(event: Event, body: bytes) -> Response:
+            sent.append(name)
+            return Response(200)
+
+        return send
+
+    suspended, other = Dispatcher(outbox, sender("suspended")), Dispatcher(outbox, sender("other"))
+    claim = outbox.claim
+
+    def claim_and_be_suspended(*args: Any) -> Any:
+        monkeypatch.undo()
+        claims = claim(*args)
+        time.sleep(0.4)
+        assert other.run_once() == 1
+        return claims
+
+    enqueue(engine, outbox, ("a", "1"))
+    monkeypatch.setattr(outbox, "claim", claim_and_be_suspended)
+    assert suspended.run_once() == 0
+    assert sent == ["other"]
+
+
 def test_a_listener_that_fails_leaves_the_event_to_be_sent_again(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -366,6 +366,33 @@ def test_a_probe_comes_before_a_long_delay_ends(engine: Engine, outbox: Outbox) 
     assert give(outbox, OK, now + seconds(30)) == [event_id]
 
 
+def test_no_probe_comes_before_a_retry_after(engine: Engine, outbox: Outbox) -> None:
+    enqueue(engine, outbox, *(new_event(key=str(number)) for number in range(10)))
+    give(outbox, Response(503, retry_after="600"))
+    assert breaker_of(engine, outbox) is BreakerState.OPEN
+    for second in range(0, 600, 30):
+        assert give(outbox, OK, NOW + seconds(second)) == []
+    assert len(give(outbox, OK, NOW + seconds(630))) == 1
+
+
+def test_what_waited_for_a_parked_lane_goes_as_soon_as_it_is_alive(
+    engine: Engine, outbox: Outbox
+) -> None:
+    events = enqueue(engine, outbox, *(new_event(key=str(number)) for number in range(10)))
+    give(outbox, DOWN)
+    now = NOW
+    for _ in range(70):
+        now += seconds(30)
+        assert len(give(outbox, DOWN, now)) == 1
+    later = [
+        event for event in events if (read(engine, outbox, event).next_attempt_at or now) > now
+    ]
+    assert later, "none of them has a long delay"
+    now += seconds(30)
+    delivered = give(outbox, OK, now) + give(outbox, OK, now)
+    assert sorted(delivered) == sorted(events)
+
+
 def test_a_refusal_is_a_sign_of_life(engine: Engine, outbox: Outbox) -> None:
     enqueue(engine, outbox, *(new_event(key=str(number)) for number in range(30)))
     for _ in range(9):
