@@ -4,7 +4,7 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
@@ -54,6 +54,18 @@ class BoundContract:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await self._app(scope, receive, send)
+
+    async def prepare(self) -> None:
+        """Build connexion's layers now; it would build them while the first caller waits."""
+        messages = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+
+        async def receive() -> MutableMapping[str, Any]:
+            return next(messages)
+
+        async def send(_: MutableMapping[str, Any]) -> None:
+            """Take no notice."""
+
+        await self._app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
 
 
 def bind(

@@ -73,6 +73,14 @@ def header_items(scope: Scope) -> Iterator[tuple[str, str]]:
     return ((n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in scope["headers"])
 
 
+def joined_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers by their names, those that are there twice joined as RFC 9110 has it."""
+    joined: dict[str, str] = {}
+    for name, value in header_items(scope):
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
 def raw_path(scope: Scope) -> str:
     """Return the path as it was sent, still percent-encoded, without the query."""
     raw: bytes | None = scope.get("raw_path")

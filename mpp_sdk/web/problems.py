@@ -36,6 +36,7 @@ _STATUSES: tuple[tuple[type[errors.FlexagoraError], int], ...] = (
     (errors.Unavailable, 503),
 )
 _MOST_ERRORS = 200
+_LONGEST_POINTER = 500  # a caller may invent keys of any length
 
 
 class MethodNotAllowed(Exception):
@@ -108,7 +109,9 @@ def _known(error: errors.FlexagoraError) -> Problem:
     problem = _problem(status, error.title, error.detail)
     if error.errors:
         problem.errors = [
-            ProblemField(pointer=each.pointer, rule=each.rule, detail=each.detail)
+            ProblemField(
+                pointer=each.pointer[:_LONGEST_POINTER], rule=each.rule, detail=each.detail
+            )
             for each in error.errors[:_MOST_ERRORS]
         ]
     if isinstance(error, errors.IllegalTransition):

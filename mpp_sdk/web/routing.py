@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mpp_sdk.errors import Forbidden, InvalidInput, Unauthenticated
 from mpp_sdk.web.call import Authenticator, Principal
 from mpp_sdk.web.contract import Contract, Operation
-from mpp_sdk.web.exchange import Exchange, exchange_of, header_items
+from mpp_sdk.web.exchange import Exchange, exchange_of, header_items, joined_headers
 from mpp_sdk.web.problems import MethodNotAllowed, no_such_path
 from mpp_sdk.web.validation import decode_component
 
@@ -104,7 +104,7 @@ class RoutingMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion ship
             await Response(None, 204, {"Allow": ", ".join(error.allowed)})(scope, receive, send)
             return
         exchange.operation = operation
-        exchange.headers = dict(header_items(scope))
+        exchange.headers = joined_headers(scope)
         exchange.event_id = exchange.headers.get("webhook-id", "")[:128] or None
         for parameter in operation.parameters:
             if parameter.place == "path":

@@ -71,6 +71,9 @@ class _Composition:
                     await contract(scope, receive, send)
                     return
             scope["app"] = self  # makes the router raise instead of answering in plain text
+        if scope["type"] == "lifespan":
+            for contract in self._contracts:
+                await contract.prepare()
         await self._router(scope, receive, send)
 
 

@@ -9,7 +9,6 @@ from mpp_sdk.errors import FieldError, InvalidInput
 
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1
-MAX_FLOAT = 1e300
 _MAX_NUMBER_CHARACTERS = 64
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 
@@ -22,8 +21,8 @@ def is_safe_text(text: str) -> bool:
 def read_json(data: bytes) -> Any:
     """Return the value of a JSON text in UTF-8.
 
-    Raises InvalidInput for other encodings, duplicate keys, NaN and Infinity, numbers beyond 64
-    bits or 1e300, nesting deeper than 64, and the NUL character or a lone surrogate in a string.
+    Raises InvalidInput for other encodings, duplicate keys, NaN and Infinity, numbers beyond
+    64 bits, nesting deeper than 64, and the NUL character or a lone surrogate in a string.
     """
     try:
         text = data.decode("utf-8")
@@ -66,8 +65,8 @@ def _integer(text: str) -> int:
 
 def _float(text: str) -> float:
     value = float(text)
-    if len(text) > _MAX_NUMBER_CHARACTERS or not math.isfinite(value) or abs(value) > MAX_FLOAT:
-        _refuse("number", f"Numbers must be within {MAX_FLOAT:g} and at most 64 characters long.")
+    if len(text) > _MAX_NUMBER_CHARACTERS or not math.isfinite(value):
+        _refuse("number", "Numbers must be those of a double, at most 64 characters long.")
     return value
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import anyio
 import anyio.to_thread
 import jsonschema_rs
 
@@ -20,7 +21,7 @@ from mpp_sdk.errors import (
 from mpp_sdk.web.contract import Contract, ContractError, Operation, Parameter
 from mpp_sdk.web.exchange import Exchange, Scope, exchange_of, header_items
 from mpp_sdk.web.formats import CHECKS, UNCHECKED
-from mpp_sdk.web.strict_json import MAX_FLOAT, MAX_INTEGER, escape, is_safe_text, read_json
+from mpp_sdk.web.strict_json import MAX_INTEGER, escape, is_safe_text, read_json
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -34,7 +35,7 @@ _IN_A_THREAD = 64 * 1024
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 _MOST_ERRORS = 200
-_REPEATABLE_HEADERS = frozenset({"accept"})
+_BODY_SECONDS = 30
 
 
 class Validators:
@@ -156,6 +157,15 @@ def raise_noted(exchange: Exchange) -> None:
 
 async def read_body(receive: Receive, limit: int) -> bytes:
     """Return the whole body. Raises PayloadTooLarge as soon as more than limit bytes arrive."""
+    try:
+        with anyio.fail_after(_BODY_SECONDS):
+            return await _read_all(receive, limit)
+    except TimeoutError:
+        detail = f"The body did not arrive within {_BODY_SECONDS} s."
+        raise InvalidInput.field("", "incomplete", detail) from None
+
+
+async def _read_all(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -352,7 +362,7 @@ def _scalar(text: str, kind: str, name: str) -> Any:
                 return integer
         case "number" if _NUMBER.fullmatch(text) and len(text) <= 64:
             number = float(text)
-            if math.isfinite(number) and abs(number) <= MAX_FLOAT:
+            if math.isfinite(number):
                 return number
         case "boolean" if text in ("true", "false"):
             return text == "true"

@@ -48,7 +48,7 @@ def test_a_good_body_arrives_as_the_model(server: Probe) -> None:
         (PREFIX + ', "share": Infinity}', "number"),
         (PREFIX + ', "share": -Infinity}', "number"),
         (PREFIX + ', "share": 1e400}', "number"),
-        (PREFIX + ', "extra": 1e308}', "number"),
+        (PREFIX + ', "extra": -1.8e308}', "number"),
         (PREFIX + ', "count": 9223372036854775808}', "number"),
         (PREFIX + ', "extra": ' + "9" * 5000 + "}", "number"),
         (PREFIX + ', "extra": 0.' + "1" * 5000 + "}", "number"),
@@ -94,6 +94,19 @@ def test_characters_that_no_database_takes_are_refused_wherever_they_are(
     assert rules(server.post_json(f'{PREFIX}, "extra": {{"{text}": 1}}}}')) == [
         ("/extra", "characters")
     ]
+
+
+def test_the_largest_numbers_are_read(server: Probe) -> None:
+    text = f'{PREFIX}, "extra": [1.7976931348623157e+308, {2**63 - 1}, {1 - 2**63}]}}'
+
+    assert server.post_json(text).status_code == 201
+
+
+def test_a_key_of_any_length_makes_no_answer_of_that_length(server: Probe) -> None:
+    response = server.post_json(f'{PREFIX}, "extra": {{"{"k" * 100_000}": "\\u0000"}}}}')
+
+    assert len(rules(response)) == 1
+    assert len(response.content) < 2000
 
 
 def test_a_surrogate_pair_is_one_good_character(server: Probe) -> None:
@@ -263,6 +276,23 @@ def test_a_body_in_chunks_is_counted_while_it_is_read(server: Probe, path: str) 
 
     assert answer.status == 413
     assert json.loads(answer.read())["status"] == 413
+    connection.close()
+
+
+def test_a_body_that_does_not_come_is_waited_for_no_longer(
+    server: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpp_sdk.web.validation._BODY_SECONDS", 0.2)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
+    connection.putrequest("POST", "/probe/v1/items")
+    connection.putheader("X-API-Key", "writer")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "100")
+    connection.endheaders(b"{")
+    answer = connection.getresponse()
+
+    assert answer.status == 400
+    assert json.loads(answer.read())["errors"][0]["rule"] == "incomplete"
     connection.close()
 
 
