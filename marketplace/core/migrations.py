@@ -7,11 +7,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Engine, MetaData
 
 ENGINE = "engine"
 """The attribute of Alembic's configuration that holds the database to work on."""
 
+_FULL_TEXT = "fts_"
 _INSTALLED = Path(__file__).parents[1] / "migrations"
 _CHECKOUT = Path(__file__).parents[2] / "migrations"
 
@@ -49,11 +50,18 @@ def newest_revision(engine: Engine) -> str | None:
 def differences(engine: Engine, metadata: MetaData) -> list[str]:
     """Return what a database has otherwise than the mappings say, a line for each."""
 
-    def compare(connection: Connection) -> list[str]:
+    with engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_name": _is_mapped,
+            },
         )
         return [str(difference) for difference in compare_metadata(context, metadata)]
 
-    with engine.connect() as connection:
-        return compare(connection)
+
+def _is_mapped(name: str | None, kind: str, _parents: object) -> bool:
+    """Leave out SQLite's full-text index, which is a set of tables that no mapping knows."""
+    return not (kind == "table" and (name or "").startswith(_FULL_TEXT))
