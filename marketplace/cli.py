@@ -11,8 +11,6 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import SecretStr, ValidationError
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Engine, make_url
 
 from marketplace.app import create_app, delivery_part, metadata, open_environment
@@ -73,14 +71,10 @@ def show_settings() -> None:
     """Show every setting: its name in the environment, its value, and what it means."""
     with _explained():
         settings = _settings()
-    table = Table("Setting", "Value", "Meaning", show_lines=True)
     for name, field in Settings.model_fields.items():
-        value = _shown(name, getattr(settings, name))
-        own = name in settings.model_fields_set
-        table.add_row(
-            f"FLEXAGORA_{name.upper()}", value if own else f"{value} (default)", field.description
-        )
-    Console().print(table, markup=False)
+        default = "" if name in settings.model_fields_set else "  (default)"
+        typer.echo(f"FLEXAGORA_{name.upper()}={_shown(name, getattr(settings, name))}{default}")
+        typer.echo(f"    {field.description}")
 
 
 @operator_app.command("create")

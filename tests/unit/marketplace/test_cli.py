@@ -1,0 +1,76 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+import requests
+from typer.testing import CliRunner
+
+from marketplace.app import create_app
+from marketplace.cli import app
+from marketplace.core.settings import Settings
+from mpp_sdk.web.server import BackgroundServer
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FLEXAGORA_DATA_DIR", str(tmp_path / "var"))
+    return tmp_path / "var"
+
+
+def run(*arguments: str, exit_code: int = 0) -> str:
+    result = runner.invoke(app, list(arguments))
+    assert result.exit_code == exit_code, result.output
+    return result.output
+
+
+def test_an_operator_is_made_used_and_revoked() -> None:
+    client = json.loads(run("operator", "create", "--name", "Night shift", "--json"))
+    assert client["clientId"] in run("operator", "list")
+    with BackgroundServer(create_app(Settings())) as url:
+
+        def token() -> requests.Response:
+            return requests.post(
+                f"{url}/api/v1/oauth/token",
+                data={"grant_type": "client_credentials"},
+                auth=(client["clientId"], client["clientSecret"]),
+                timeout=10,
+            )
+
+        assert token().json()["scope"] == "operator"
+        assert "Night shift" in run("operator", "revoke", client["clientId"])
+        assert token().status_code == 401
+    assert client["clientId"] not in run("operator", "list")
+    assert "There is no operator" in run("operator", "revoke", client["clientId"], exit_code=1)
+
+
+def test_the_secret_of_an_operator_is_shown() -> None:
+    assert re.search(r"client secret: fxs_\S+", run("operator", "create", "--name", "Op"))
+
+
+def test_the_database_is_upgraded_checked_and_downgraded() -> None:
+    assert "none" in run("database", "check", exit_code=1)
+    run("database", "upgrade")
+    run("database", "downgrade", "base")
+    assert "upgrade" in run("database", "check", exit_code=1)
+
+
+def test_every_setting_is_shown_and_secrets_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEXAGORA_DATABASE_URL", "postgresql+psycopg://me:hidden1@db/x")
+    monkeypatch.setenv("FLEXAGORA_BROKER_URL", "amqp://me:hidden2@broker")
+    monkeypatch.setenv("FLEXAGORA_SECRET_KEYS", "hidden3,hidden4")
+    output = run("settings")
+    assert "hidden" not in output
+    for name, field in Settings.model_fields.items():
+        assert f"FLEXAGORA_{name.upper()}" in output
+        assert field.description
+        assert field.description in output
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEXAGORA_PORT", "eighty")
+    result = runner.invoke(app, ["settings"])
+    assert result.exit_code == 1
+    assert "FLEXAGORA_PORT" in result.output
