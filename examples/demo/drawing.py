@@ -134,7 +134,7 @@ def _draw_arrow(
     picture.add("line", class_=f"arrow {tone}", x1=x1, y1=y, x2=tip, y2=y, marker_end="url(#head)")
     text = picture.add(
         "text",
-        f"{message.method} {_short(message.path)} ",
+        f"{message.method} {short(message.path)} ",
         class_="label",
         text_anchor="middle",
         x=(x1 + x2) / 2,
@@ -146,7 +146,7 @@ def _draw_arrow(
     status.tail = f" ×{arrow.count}" if arrow.count > 1 else ""  # noqa: RUF001 - a multiplication
 
 
-def _short(path: str) -> str:
+def short(path: str) -> str:
     """Return the path as a reader needs it: without query, base path and long ids."""
     parts = [part for part in path.split("?", 1)[0].split("/") if part]
     if "v1" in parts[:2]:
@@ -161,6 +161,7 @@ def timeline(line: Timeline, start: datetime, end: datetime) -> str:
     picture.add("text", line.name, class_="lane", x=0, y=20)
     if not line.transitions:
         picture.add("text", "none", class_="none", x=left, y=20)
+        return str(picture)
     scale = (WIDTH - left - 8) / max((end - start).total_seconds(), 0.001)
     ends = [change.at for change in line.transitions[1:]] + [end]
     for change, until in zip(line.transitions, ends, strict=True):

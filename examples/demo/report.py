@@ -81,13 +81,9 @@ class Report:
     ended_at: datetime
     acceptance_to_active: timedelta
     acceptance_to_first_data: timedelta
+    readings_received: int
     participants: Sequence[Participant]
     messages: Sequence[Message]
     groups: Sequence[TimelineGroup]
     curves: Sequence[LoadCurve]
     checks: Sequence[Check]
-
-    @property
-    def readings_received(self) -> int:
-        """The number of readings in the aggregator's store."""
-        return sum(len(curve.readings) for curve in self.curves)

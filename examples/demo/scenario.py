@@ -24,7 +24,7 @@ from examples.demo.companies import (
     test_integration,
     wait_until,
 )
-from examples.demo.drawing import STEPS
+from examples.demo.drawing import STEPS, short
 from examples.demo.messages import Messages
 from examples.demo.processes import ServerProcess, free_port
 from examples.demo.report import (
@@ -47,7 +47,6 @@ from mpp_sdk.contracts.marketplace.models import (
     MarketPlayerRole,
     OfferDraft,
     Period,
-    PointOfDelivery,
     Price,
     PriceModel,
     ServiceCategory,
@@ -72,6 +71,7 @@ TITLES = {
 }
 INTERIM_INTERVAL = "PT2S"
 _SHOWN_EACH = (5, 6)
+_NAMES = {person.key: f"{person.name} ({person.kind})" for person in who.PARTICIPANTS}
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -83,7 +83,6 @@ class Scenario:
         self._folder = folder.resolve()
         self._console = console
         self._started_at = datetime.now(UTC)
-        self._step = -1
         self._shown: set[tuple[str, str, int]] = set()
         self._servers: list[ServerProcess] = []
         self._messages = Messages(
@@ -123,6 +122,7 @@ class Scenario:
         )
         service_id = self._publish(provider)
 
+        self._show()
         subscription_id = self._negotiate(requester, provider, service_id)
         self._integrate(requester, subscription_id)
         self._withdraw_in_the_middle()
@@ -258,17 +258,20 @@ class Scenario:
             return subscription if subscription.state is SubscriptionState.ACTIVE else None
 
         wait_until("The acknowledgement by both platforms", active)
+        self._show()
+        self._say("The subscription is ACTIVE: both have acknowledged.")
+        self._console.print("\n[b]4 to 8. The platforms do the rest by themselves[/]")
         self._until("The first readings", lambda: self._seen(7, 200))
-        self._say("Nobody did anything for steps 4 to 7: the platforms know all they need.")
 
     def _withdraw_in_the_middle(self) -> None:
         self._until(
             f"The first readings of {WITHDRAWN}", lambda: self._seen(7, 200, path=WITHDRAWN)
         )
+        self._messages.withdrawing = True
+        self._say(f"The customer of {WITHDRAWN} withdraws the consent while readings are flowing.")
         reason = "The customer changed supplier."
         command = ["mpp_sdk", "consents", "withdraw", WITHDRAWN, "--reason", reason]
         _run(command, self._local_operator)
-        self._say(f"The customer of {WITHDRAWN} withdrew the consent while readings were flowing.")
         self._until("The refusal of further readings", lambda: self._seen(7, 403))
 
     def _finish(self, operator: MarketplaceClient, subscription_id: UUID) -> None:
@@ -279,7 +282,7 @@ class Scenario:
             return (
                 all(ours.count(pod) == theirs.count(pod) for pod in GRANTED)
                 and ours.count(WITHDRAWN) == 0
-                and bool(operator.list_interim_statuses(subscription_id).items)
+                and _states(operator, subscription_id) == _EXPECTED
             )
 
         wait_until("The end of the exchange", lambda: complete() or None, seconds=120)
@@ -300,6 +303,7 @@ class Scenario:
             ended_at=datetime.now(UTC),
             acceptance_to_active=expect(subscription.activated_at) - accepted,
             acceptance_to_first_data=first_data - accepted,
+            readings_received=self._store("aggregator").count(),
             participants=[
                 person
                 for person in who.PARTICIPANTS
@@ -323,10 +327,7 @@ class Scenario:
 
     def _checks(self, operator: MarketplaceClient, subscription: Subscription) -> list[Check]:
         ours, theirs = self._store("aggregator"), self._store("local_operator")
-        pods = {
-            pod.pod_id: pod
-            for pod in operator.list_points_of_delivery(subscription.subscription_id).items
-        }
+        states = _states(operator, subscription.subscription_id)
         equal = [pod for pod in GRANTED if ours.digest(pod) == theirs.digest(pod)]
         readings = sum(ours.count(pod) for pod in GRANTED)
         others = [
@@ -355,8 +356,8 @@ class Scenario:
             ),
             Check(
                 "The marketplace knows every consent and activation.",
-                _states(pods) == _EXPECTED,
-                "; ".join(f"{pod}: {consent}" for pod, (consent, _) in _states(pods).items()),
+                states == _EXPECTED,
+                "; ".join(f"{pod}: {consent}" for pod, (consent, _) in states.items()),
             ),
             Check(
                 "Both platforms acknowledged, and every delivery arrived.",
@@ -375,7 +376,6 @@ class Scenario:
     # ---- telling
 
     def _heading(self, step: int) -> None:
-        self._step = step
         title = f"{step}. {STEPS[step]}" if step else STEPS[0]
         self._console.print(f"\n[b]{title}[/]")
 
@@ -384,19 +384,19 @@ class Scenario:
 
     def _show(self) -> None:
         """Print the messages since the last time; the like of one another only once."""
-        names = {person.key: f"{person.name}, {person.kind}" for person in who.PARTICIPANTS}
         for message in self._messages.new():
-            if message.step > self._step:
-                self._heading(message.step)
             kind = (message.sender, message.path, message.status)
-            if kind not in self._shown or message.step in _SHOWN_EACH:
-                self._shown.add(kind)
-                tone = "green" if message.status < 300 else "red"
-                self._console.print(
-                    f"  {names[message.sender]} [dim]→[/] {names[message.receiver]}: "
-                    f"{message.method} {message.path} [{tone}]{message.status}[/]",
-                    soft_wrap=True,
-                )
+            if kind in self._shown and message.step not in _SHOWN_EACH:
+                continue
+            self._shown.add(kind)
+            tone = "green" if message.status < 300 else "red"
+            elapsed = (message.at - self._started_at).total_seconds()
+            self._console.print(
+                f"  [dim]{elapsed:6.2f} s[/]  [b]{message.step}[/]  {_NAMES[message.sender]}"
+                f" [dim]→[/] {_NAMES[message.receiver]}: {message.method} {short(message.path)}"
+                f" [{tone}]{message.status}[/]",
+                soft_wrap=True,
+            )
 
     def _seen(self, step: int, status: int, path: str = "") -> bool:
         return any(
@@ -415,9 +415,11 @@ class Scenario:
         return MeteringStore(reading(open_database(f"sqlite:///{self._folder / module}.db")))
 
 
-def _states(pods: Mapping[str, PointOfDelivery]) -> dict[str, tuple[str, str]]:
+def _states(operator: MarketplaceClient, subscription_id: UUID) -> dict[str, tuple[str, str]]:
+    """Return the states of consent and activation of each PoD, as the marketplace knows them."""
     return {
-        pod_id: (str(pod.consent or ""), str(pod.activation or "")) for pod_id, pod in pods.items()
+        pod.pod_id: (str(pod.consent or ""), str(pod.activation or ""))
+        for pod in operator.list_points_of_delivery(subscription_id).items
     }
 
 
