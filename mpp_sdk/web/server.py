@@ -1,5 +1,6 @@
 """Several contracts and pages in one application, and the server that runs it."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -92,7 +93,7 @@ def serve(
     listener = _listen(host, port)
     on_start(_url(host, listener))
     server = _server(app)
-    server.run(sockets=[listener])
+    _run(server, listener)
     if not server.started:
         raise RuntimeError(_NOT_STARTED)
 
@@ -118,7 +119,7 @@ class BackgroundServer:
         listener = _listen(self._host, self._port)
         url = _url(self._host, listener)
         self._thread = threading.Thread(
-            target=self._server.run, args=([listener],), name="flexagora-web", daemon=True
+            target=_run, args=(self._server, listener), name="flexagora-web", daemon=True
         )
         self._thread.start()
         while not self._server.started:
@@ -152,6 +153,11 @@ def _listen(host: str, port: int) -> socket.socket:
     """Return a listening socket: uvicorn would end the process when it cannot have the address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    with contextlib.suppress(SystemExit):  # uvicorn's way to say that the start-up has failed
+        server.run(sockets=[listener])
 
 
 def _url(host: str, listener: socket.socket) -> str:

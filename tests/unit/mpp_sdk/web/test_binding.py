@@ -11,7 +11,7 @@ import requests
 from mpp_sdk.web.binding import BoundContract, bind, methods_of
 from mpp_sdk.web.call import Call, Principal, Proceed, Reply, current_call, no_edge
 from mpp_sdk.web.contract import Contract, ContractError
-from mpp_sdk.web.server import BackgroundServer, compose
+from mpp_sdk.web.server import BackgroundServer, compose, serve
 
 from . import probe
 
@@ -189,8 +189,11 @@ def test_a_start_up_that_fails_is_told() -> None:
         raise ValueError("no database")
         yield
 
+    app = compose([], lifespan=failing)
     with pytest.raises(RuntimeError, match="could not start"):
-        BackgroundServer(compose([], lifespan=failing)).start()
+        BackgroundServer(app).start()
+    with pytest.raises(RuntimeError, match="could not start"):
+        serve(app, port=0)
 
 
 def test_the_lifespan_surrounds_the_serving() -> None:
