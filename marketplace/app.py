@@ -1,6 +1,7 @@
 """The marketplace, put together: contracts, capabilities, delivery and periodic jobs."""
 
 import importlib
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import ModuleType
@@ -142,10 +143,9 @@ def wire() -> None:
     on_activation_changed(monitoring.follow_activation)
 
 
-def jobs(environment: Environment) -> list[Job]:
-    """Return what is done periodically."""
+def jobs() -> list[Job]:
+    """Return what is done periodically in the database."""
     return [
-        Job("refresh API keys", lambda: rotation.refresh_due_keys(environment), False),
         Job("forget ended credentials", identity.forget_ended),
         Job("expire requests", negotiation.expire_due_requests),
         Job("expire subscriptions", subscriptions.expire_due_subscriptions),
@@ -181,13 +181,25 @@ def _lifespan(environment: Environment) -> Callable[[Any], AbstractAsyncContextM
 
 def _start(environment: Environment) -> Callable[[], None]:
     """Start what runs beside the server; return what stops it."""
-    scheduler = Scheduler(environment, jobs(environment))
+    stopping = threading.Event()
+
+    def refresh_keys() -> int:
+        return rotation.refresh_due_keys(environment, stopping.is_set)
+
+    schedulers = [
+        Scheduler(environment, jobs(), stopping),
+        # A platform that does not answer must not hold up the rest.
+        Scheduler(environment, [Job("refresh API keys", refresh_keys, False)], stopping),
+    ]
     deliverer = delivery_part(environment)
     deliverer.start()
-    scheduler.start()
+    for scheduler in schedulers:
+        scheduler.start()
 
     def stop() -> None:
-        scheduler.stop()
+        stopping.set()
+        for scheduler in schedulers:
+            scheduler.stop()
         deliverer.stop()
         environment.engine.dispose()
 

@@ -27,12 +27,18 @@ class Job:
 
 
 class Scheduler:
-    """Runs jobs at an interval until it is stopped. A job that fails stops no other one."""
+    """Runs jobs, one after the other, at an interval until it is stopped.
 
-    def __init__(self, environment: Environment, jobs: Sequence[Job]) -> None:
+    A job that fails stops no other one; one that waits for others does, and gets a scheduler of its
+    own. stopping is set when it is to end: a job that takes long looks at it.
+    """
+
+    def __init__(
+        self, environment: Environment, jobs: Sequence[Job], stopping: threading.Event
+    ) -> None:
         self._environment = environment
         self._jobs = jobs
-        self._stop = threading.Event()
+        self._stop = stopping
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
     def start(self) -> None:
@@ -40,7 +46,7 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the batch that is under way."""
+        """End after what is under way."""
         self._stop.set()
         self._thread.join()
 

@@ -88,8 +88,8 @@ def platform_key(market_player_id: UUID, *, for_update: bool = False) -> Platfor
     return current_session().get(PlatformKey, market_player_id, with_for_update=for_update or None)
 
 
-def platform_keys_to_refresh(moment: datetime, limit: int) -> Sequence[PlatformKey]:
-    """Return keys whose refresh is due, locked, those first that wait longest.
+def platform_key_to_refresh(moment: datetime) -> PlatformKey | None:
+    """Return the key whose refresh has been due for longest, locked.
 
     Keys that another process holds locked are left out.
     """
@@ -101,10 +101,10 @@ def platform_keys_to_refresh(moment: datetime, limit: int) -> Sequence[PlatformK
             MarketPlayer.state != MarketPlayerState.DEREGISTERED,
         )
         .order_by(PlatformKey.next_refresh_at)
-        .limit(limit)
+        .limit(1)
         .with_for_update(skip_locked=True, of=PlatformKey)
     )
-    return current_session().scalars(statement).all()
+    return current_session().scalars(statement).one_or_none()
 
 
 def signing_secrets(market_player_id: UUID, moment: datetime) -> Sequence[SigningSecret]:

@@ -5,6 +5,7 @@ or this process dies, the same question is asked again and gets the same key. No
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,7 +28,6 @@ from mpp_sdk.transport import GuardedSession
 
 _log = logging.getLogger(__name__)
 
-_BATCH = 20
 _FIRST_DELAY = timedelta(seconds=30)
 _LONGEST_DELAY = timedelta(hours=1)
 _MISMATCH = 422
@@ -43,8 +43,11 @@ class _Refresh:
     api_key: str
 
 
-def refresh_due_keys(environment: Environment) -> int:
-    """Refresh every key whose time has come; return how many platforms gave a new one."""
+def refresh_due_keys(environment: Environment, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Refresh every key whose time has come; return how many platforms gave a new one.
+
+    It calls one platform after the other, which may take their time, and goes on until stopping.
+    """
     refreshed = 0
     with (
         in_environment(environment),
@@ -53,33 +56,33 @@ def refresh_due_keys(environment: Environment) -> int:
             total_seconds=environment.settings.request_timeout.total_seconds(),
         ) as session,
     ):
-        while due := _claim(environment):
-            refreshed += sum(_refresh(environment, session, each) for each in due)
+        while not stopping() and (due := _claim(environment)) is not None:
+            refreshed += _refresh(environment, session, due)
     return refreshed
 
 
-def _claim(environment: Environment) -> list[_Refresh]:
-    """Return refreshes to do now. Until one fails or succeeds, its next turn is put off."""
-    box = environment.settings.secret_box
+def _claim(environment: Environment) -> _Refresh | None:
+    """Return a refresh to do now. Its next turn is put off, for the case that nothing comes of it.
+
+    Raises Unavailable when the present key cannot be decrypted.
+    """
     moment = now()
-    claimed = []
     with unit_of_work(environment.engine):
-        for key in repository.platform_keys_to_refresh(moment, _BATCH):
-            platform = repository.platform(key.market_player_id)
-            if platform is None:
-                raise RuntimeError("A platform's key has no platform")
-            key.refresh_id = key.refresh_id or new_id()
-            key.next_refresh_at = moment + _delay(key.failures)
-            key.failures += 1
-            claimed.append(
-                _Refresh(
-                    key.market_player_id,
-                    key.refresh_id,
-                    platform.base_url,
-                    box.decrypt(key.encrypted_key),
-                )
-            )
-    return claimed
+        key = repository.platform_key_to_refresh(moment)
+        if key is None:
+            return None
+        platform = repository.platform(key.market_player_id)
+        if platform is None:
+            raise RuntimeError("A platform's key has no platform")
+        key.refresh_id = key.refresh_id or new_id()
+        key.next_refresh_at = moment + _delay(key.failures)
+        key.failures += 1
+    return _Refresh(
+        key.market_player_id,
+        key.refresh_id,
+        platform.base_url,
+        environment.settings.secret_box.decrypt(key.encrypted_key),
+    )
 
 
 def _delay(failures: int) -> timedelta:
