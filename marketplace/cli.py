@@ -7,10 +7,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from sqlalchemy import Engine, make_url
 
 from marketplace.app import create_app, delivery_part, metadata, open_environment
@@ -36,6 +37,7 @@ app.add_typer(database_app, name="database")
 
 _URLS = ("database_url", "broker_url")
 _HIDDEN = "***"
+_DURATION = TypeAdapter(timedelta)
 
 
 @app.command()
@@ -157,6 +159,7 @@ def check() -> None:
 
 def _settings(**given: Any) -> Settings:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     return Settings(**given)
 
 
@@ -201,4 +204,6 @@ def _shown(name: str, value: object) -> str:
         return ", ".join(_HIDDEN if isinstance(one, SecretStr) else str(one) for one in value)
     if name in _URLS and value:
         return make_url(str(value)).render_as_string(hide_password=True)
-    return str(value)
+    if isinstance(value, timedelta):
+        return str(_DURATION.dump_python(value, mode="json"))
+    return "" if value is None else str(value)

@@ -14,7 +14,10 @@ _KEY_FILE = "secret.key"
 
 
 class Settings(BaseSettings):
-    """Every setting has a default; `FLEXAGORA_<NAME>` in the environment replaces it."""
+    """Every setting has a default; `FLEXAGORA_<NAME>` in the environment replaces it.
+
+    Durations are ISO 8601 (`PT15S`, `P90D`).
+    """
 
     model_config = SettingsConfigDict(env_prefix="FLEXAGORA_", extra="forbid", frozen=True)
 
