@@ -481,3 +481,38 @@ def test_nobody_gets_in_without_a_known_credential(
     answer = requests.get(base_url + path, headers=headers, timeout=30)
     assert answer.status_code == 401
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_no_call_fails_while_a_key_is_refreshed_again_and_again(base_url: str) -> None:
+    first, *_ = issue_key(base_url)
+    newest = [first.headers["X-API-Key"]]
+    statuses: list[int] = []
+    done = threading.Event()
+
+    def call() -> None:
+        with requests.Session() as session:
+            while not done.wait(0.02):
+                answer = session.get(
+                    f"{base_url}/notifications/v1/test",
+                    headers={"X-API-Key": newest[-1]},
+                    timeout=30,
+                )
+                statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(10):
+            caller = Caller(base_url, {"X-API-Key": newest[-1]})
+            answer = caller(
+                "POST", "/notifications/v1/apikey", expect=200, Idempotency_Key=str(number)
+            )
+            newest.append(answer.json()["apiKey"])
+            done.wait(0.1)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert len(statuses) > 10
+    assert set(statuses) == {200}
