@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from mpp_sdk.contracts.notifications.models import ConsentState
 from mpp_sdk.errors import Conflict, IllegalTransition, InvalidInput
 from mpp_sdk.state.activations import Activations
-from mpp_sdk.state.domain import CONSENT, Validity
+from mpp_sdk.state.domain import CONSENT, ENDED_SUBSCRIPTION, Validity
 from mpp_sdk.state.pods import Notifier, SubscribedPod, find_pod, to_pod, touch
 from mpp_sdk.state.subscriptions import find_subscription, to_subscription
 from mpp_sdk.state.tables import PodRow, SubscriptionRow
@@ -50,9 +50,14 @@ class Consents:
         """Begin a new round after a consent was denied, withdrawn, timed out or expired.
 
         It is the provider's decision: a requester that repeats its request asks nobody twice.
-        Raises IllegalTransition.
+        Raises Conflict where the service needs no consent or the subscription is over,
+        IllegalTransition.
         """
-        return self._change(subscription_id, pod_id, "request", None)
+        with self._transactions() as session:
+            row = self._lock(session, subscription_id, pod_id, running=True)
+            if row.consent is None:
+                raise Conflict("The service needs no consent for this point of delivery.")
+            return self._move(session, row, "request", None)
 
     def grant(
         self, subscription_id: UUID, pod_id: str, validity: Validity | None = None
@@ -60,14 +65,15 @@ class Consents:
         """Record that the customer consents, and that the activation is to follow.
 
         Readings are given within the validity only; without one there is no bound. Raises
-        InvalidInput for a period that ends before it starts, IllegalTransition.
+        InvalidInput for a period that ends before it starts, Conflict when the subscription is
+        over, IllegalTransition.
         """
         if validity is not None and validity.end is not None and validity.end <= validity.start:
             raise InvalidInput.field(
                 "/validity/end", "endAfterStart", "The end of the period is not after its start."
             )
         with self._transactions() as session:
-            row = self._lock(session, subscription_id, pod_id)
+            row = self._lock(session, subscription_id, pod_id, running=True)
             row.consent_start = validity.start if validity else None
             row.consent_end = validity.end if validity else None
             self._move(session, row, "grant", None)
@@ -143,8 +149,12 @@ class Consents:
         return count
 
     @staticmethod
-    def _lock(session: Session, subscription_id: UUID, pod_id: str) -> PodRow:
-        find_subscription(session, subscription_id, lock=True)
+    def _lock(
+        session: Session, subscription_id: UUID, pod_id: str, *, running: bool = False
+    ) -> PodRow:
+        subscription = find_subscription(session, subscription_id, lock=True)
+        if running and subscription.state in ENDED_SUBSCRIPTION:
+            raise Conflict(f"The subscription is {subscription.state}.")
         return find_pod(session, subscription_id, pod_id, lock=True)
 
 
