@@ -131,9 +131,13 @@ def _outcome(
         return Outcome.APPLIED
     if obstacle.since is not None and was_overtaken(change.occurred_at, obstacle.since):
         return Outcome.SUPERSEDED
-    allowed = [state.value for state in ActivationState if state in states_under(agreement.state)]
-    if change.state.value in allowed:
-        allowed.remove(change.state.value)
+    next_states = (
+        [state.value for state in ActivationState]
+        if row is None
+        else list(ACTIVATION.allowed(row.state))
+    )
+    possible = states_under(agreement.state) - {change.state}
+    allowed = [state for state in next_states if state in possible]
     raise IllegalTransition(
         f"Activation {obstacle.lacks}", "NONE" if row is None else row.state, change.state, allowed
     )

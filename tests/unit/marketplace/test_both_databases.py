@@ -1,8 +1,10 @@
 """The way of a subscription from draft to end, on both databases: locks, dates, enums, paging."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -20,6 +22,8 @@ from marketplace.subscriptions import service as subscriptions
 from marketplace.subscriptions.repository import NegotiationFilter
 from mpp_sdk import clock
 from mpp_sdk.database import open_database
+from mpp_sdk.errors import Conflict
+from mpp_sdk.ids import new_id
 from tests.unit.marketplace.market import DAY, HOUR, OPERATOR, Market, description, set_clock
 
 
@@ -104,3 +108,61 @@ def test_from_draft_to_end(market: Market, monkeypatch: pytest.MonkeyPatch) -> N
         None,
     )
     assert trail.items[0].to_state == "EXPIRED"
+
+
+def at_once(calls: list[Callable[[], object]]) -> list[object]:
+    """Return what came of calls that are made at the same time, a Conflict as its type."""
+
+    def attempt(call: Callable[[], object]) -> object:
+        try:
+            return call()
+        except Conflict:
+            return Conflict
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(attempt, calls))
+
+
+def test_of_calls_at_the_same_time_one_comes_first(market: Market) -> None:
+    provider, requester = market.company("Provider"), market.company("Requester")
+    service_id = market.published(provider)
+    request_id = market.requested(requester, service_id)
+    offer_id = market.offered(provider, request_id)
+    outcomes = at_once(
+        [
+            lambda: market.call(requester, negotiation.accept_offer, request_id, offer_id, None).id
+            for _ in range(5)
+        ]
+    )
+    [made] = [outcome for outcome in outcomes if outcome is not Conflict]
+    assert isinstance(made, UUID)
+    assert len(market.events(made)) == 2
+    acknowledged = at_once(
+        [lambda role=role: market.acknowledge(made, role) for role in [*PlatformRole] * 2]  # type: ignore[misc] # bound early
+    )
+    assert acknowledged == [None] * 4
+    assert market.subscription(made).state == "ACTIVE"
+    event_id, moment = new_id(), clock.now()
+    told = at_once(
+        [
+            lambda: market.consent(provider, made, "GRANTED", at=moment, event_id=event_id)
+            for _ in range(5)
+        ]
+    )
+    assert sorted(map(str, told)) == ["APPLIED", *["DUPLICATE"] * 4]
+
+
+def test_an_activation_never_slips_past_the_end_of_its_consent(market: Market) -> None:
+    provider, requester = market.company("Provider"), market.company("Requester")
+    made = market.subscribed(provider, requester, market.published(provider))
+    for number in range(8):
+        pod = f"POD{number}"
+        market.consent(provider, made, "GRANTED", pod=pod)
+        moment = clock.now()
+        at_once(
+            [
+                lambda: market.activation(provider, made, "ACTIVE", pod=pod, at=moment),  # noqa: B023 - called before the next round
+                lambda: market.consent(provider, made, "WITHDRAWN", pod=pod, at=moment),  # noqa: B023 - called before the next round
+            ]
+        )
+        assert market.activation_state(made, pod) in (None, "ENDED")
