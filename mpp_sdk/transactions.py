@@ -1,5 +1,6 @@
 """One transaction for everything that must happen together, however deep the calls that do it."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from mpp_sdk.database import reading
 from mpp_sdk.errors import Unavailable
 
+_LOG = logging.getLogger(__name__)
 _UNREACHABLE = "The platform's database does not answer."
 
 
@@ -31,11 +33,14 @@ class Transactions:
     def __call__(self) -> Iterator[Session]:
         """Give the session of the running transaction, or of a new one that commits at the end.
 
-        Raises Unavailable when the database cannot be reached or stays locked.
+        What a block inside a running transaction did is undone when it raises, also when somebody
+        further out catches the error and goes on. Raises Unavailable when the database cannot be
+        reached or stays locked.
         """
         running = self._session()
         if running is not None:
-            yield running
+            with running.begin_nested():
+                yield running
             return
         callbacks: list[Callable[[], None]] = []
         self._running.callbacks = callbacks
@@ -51,7 +56,10 @@ class Transactions:
             self._running.session = None
             self._running.callbacks = None
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:
+                _LOG.exception("What was to follow a commit failed")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -67,7 +75,10 @@ class Transactions:
             yield session
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call back once the running transaction has committed; now when there is none."""
+        """Call back once the running transaction has committed; now when there is none.
+
+        It is for wake-ups, which nothing may depend on: what it raises is logged.
+        """
         callbacks: list[Callable[[], None]] | None = getattr(self._running, "callbacks", None)
         if callbacks is None:
             callback()

@@ -49,6 +49,22 @@ def test_inner_transactions_commit_with_the_outer_one_or_not_at_all(
     assert words(transactions) == ["one", "two"]
 
 
+def test_an_inner_one_that_fails_leaves_nothing_though_the_outer_one_goes_on(
+    transactions: Transactions,
+) -> None:
+    def fail() -> None:
+        with transactions():
+            write(transactions, "half")
+            raise RuntimeError("The inner one fails.")
+
+    with transactions():
+        write(transactions, "before")
+        with pytest.raises(RuntimeError):
+            fail()
+        write(transactions, "after")
+    assert words(transactions) == ["before", "after"]
+
+
 def test_what_follows_a_commit_runs_after_it_and_only_then(transactions: Transactions) -> None:
     seen: list[list[str]] = []
 
