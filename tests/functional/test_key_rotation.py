@@ -6,18 +6,21 @@ from uuid import UUID
 import pytest
 import requests
 
-from examples.demo.companies import wait_until
+from examples.demo.companies import connect_platform, wait_until
 from mpp_sdk import clock
 from mpp_sdk.client import ProblemError, api_key
+from mpp_sdk.contracts.marketplace.client import MarketplaceClient
 from mpp_sdk.contracts.marketplace.models import (
     ActionReason,
     AuditedKind,
     DeliveryState,
+    MarketPlayerRole,
     SubscriptionState,
 )
 from mpp_sdk.contracts.notifications.client import NotificationsClient
 from mpp_sdk.contracts.notifications.models import InterimNotification, ServiceStatus
 from mpp_sdk.ids import new_id
+from tests.delivery.misbehaving import MisbehavingPlatform
 from tests.functional.marketplace import Marketplace, deliveries, subscribe, until_state
 from tests.functional.sdk.support import Caller
 
@@ -29,17 +32,20 @@ REASON = ActionReason(reason="A test of keys.")
 
 
 def test_no_call_fails_while_keys_are_rotated_in_both_directions(marketplace: Marketplace) -> None:
-    marketplace.start(FLEXAGORA_API_KEY_REFRESH_INTERVAL="PT1S", FLEXAGORA_API_KEY_GRACE=GRACE)
-    provider, requester = marketplace.provider(), marketplace.requester()
+    marketplace.start(FLEXAGORA_JOB_INTERVAL="PT1H")
+    provider = marketplace.provider()
+    buyer = marketplace.company("Levante Aggregation", MarketPlayerRole.AGGREGATOR)
     with (
         provider.in_this_process(MPP_KEY_GRACE=GRACE) as platform,
-        requester.in_this_process(MPP_KEY_GRACE=GRACE),
+        MisbehavingPlatform() as requester,
     ):
-        subscriptions = [
-            subscribe(requester.company, provider.company).subscription_id for _ in range(4)
-        ]
+        connect_platform(buyer, requester.url, "test-key-that-stays-as-it-is")
+        subscriptions = [subscribe(buyer, provider.company).subscription_id for _ in range(4)]
         for subscription_id in subscriptions:
-            until_state(requester.company, subscription_id, SubscriptionState.ACTIVE)
+            until_state(buyer, subscription_id, SubscriptionState.ACTIVE)
+        # Only now that the platform runs: a refresh that fails is not tried again for a while.
+        marketplace.process.stop()
+        marketplace.start(FLEXAGORA_API_KEY_REFRESH_INTERVAL="PT1S", FLEXAGORA_API_KEY_GRACE=GRACE)
         operator = marketplace.operator()
         events = iter(
             (change, subscription_id)
@@ -83,16 +89,19 @@ def test_no_call_fails_while_keys_are_rotated_in_both_directions(marketplace: Ma
         assert len(sent) == 2 * (callers[0].made + len(subscriptions))
         assert {one.attempts for one in sent} == {1}
 
-        trail = operator.list_audit_trail(entity_kind=AuditedKind.PLATFORM, limit=200).items
-        assert sum(entry.action == "refresh-key" for entry in trail) >= 2 * 3
-        trail = operator.list_audit_trail(entity_kind=AuditedKind.CREDENTIAL, limit=200).items
-        assert sum(entry.action == "refresh" for entry in trail) >= ROTATIONS
+        assert _count(operator, AuditedKind.PLATFORM, "refresh-key") >= 3
+        assert _count(operator, AuditedKind.CREDENTIAL, "refresh") >= ROTATIONS
         with pytest.raises(ProblemError, match="401"):
             provider.eu_mp().test_connection()
         with pytest.raises(ProblemError, match="401"):
             NotificationsClient(
                 base_url, requests.Session(), api_key(provider.first_api_key)
             ).test_connection()
+
+
+def _count(operator: MarketplaceClient, kind: AuditedKind, action: str) -> int:
+    trail = operator.list_audit_trail(entity_kind=kind, limit=200).items
+    return sum(entry.action == action for entry in trail)
 
 
 def _until_made(callers: list[Caller], calls: int) -> None:
