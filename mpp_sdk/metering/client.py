@@ -33,7 +33,7 @@ BASE_PATH = "/metering/v1"
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 _MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 _CALL_SECONDS = 30.0
-_PODS_AT_ONCE = 10_000
+_PODS_AT_ONCE = 500  # the provider asks all of their customers before it answers
 _PODS_PER_PAGE = 200
 
 
