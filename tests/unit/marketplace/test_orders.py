@@ -16,7 +16,14 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -91,7 +98,7 @@ class Orders(RuleBasedStateMachine):
         try:
             return self.market.call(caller, function, *args)
         except TOLD:
-            return None
+            return multiple()
 
     def caller(self, index: int) -> Caller:
         return self.companies[index] if index < len(self.companies) else OPERATOR
@@ -105,19 +112,21 @@ class Orders(RuleBasedStateMachine):
     @initialize(target=made)
     def first_subscription(self) -> UUID:
         provider, requester, _ = self.companies
-        return self.market.subscribed(provider, requester, self.market.published(provider))
+        made = self.market.subscribed(provider, requester, self.market.published(provider))
+        self.serve(made, "A")
+        assert self.market.activation_state(made, "A") == "ACTIVE"
+        return made
 
     @rule(target=services, who=PLAYERS, consent=st.booleans())
-    def draft_service(self, who: int, consent: bool) -> UUID | None:
+    def draft_service(self, who: int, consent: bool) -> Any:
         made = self.attempt(
             self.companies[who], catalogue.create_service, description(consentRequired=consent)
         )
-        return made.service_id if made else None
+        return made.service_id if made else multiple()
 
     @rule(service_id=services, who=PLAYERS)
-    def draft_version(self, service_id: UUID | None, who: int) -> None:
-        if service_id:
-            self.attempt(self.companies[who], catalogue.create_version, service_id, description())
+    def draft_version(self, service_id: UUID, who: int) -> None:
+        self.attempt(self.companies[who], catalogue.create_version, service_id, description())
 
     @rule(
         service_id=services,
@@ -125,9 +134,7 @@ class Orders(RuleBasedStateMachine):
         number=st.integers(1, 3),
         action=st.sampled_from(["publish", "publish", "deprecate", "withdraw", "delete", "edit"]),
     )
-    def move_version(self, service_id: UUID | None, who: int, number: int, action: str) -> None:
-        if not service_id:
-            return
+    def move_version(self, service_id: UUID, who: int, number: int, action: str) -> None:
         caller = self.caller(who)
         if action == "publish":
             self.attempt(caller, catalogue.publish, service_id, number, None)
@@ -142,18 +149,14 @@ class Orders(RuleBasedStateMachine):
     # Negotiation
 
     @rule(target=requests, service_id=services, who=PLAYERS, replaces=st.none() | made)
-    def request(self, service_id: UUID | None, who: int, replaces: UUID | None) -> UUID | None:
-        if not service_id:
-            return None
+    def request(self, service_id: UUID, who: int, replaces: UUID | None) -> Any:
         try:
             return self.market.requested(self.companies[who], service_id, supersedes=replaces)
         except TOLD:
-            return None
+            return multiple()
 
     @rule(target=offers, request_id=requests, who=PLAYERS, hours=st.sampled_from([1, 30, 3000]))
-    def offer(self, request_id: UUID | None, who: int, hours: int) -> tuple[UUID, UUID] | None:
-        if not request_id:
-            return None
+    def offer(self, request_id: UUID, who: int, hours: int) -> Any:
         moment = self.now()
         validity = {"start": moment, "end": moment + timedelta(hours=hours)}
         until = moment + timedelta(hours=24)
@@ -162,7 +165,7 @@ class Orders(RuleBasedStateMachine):
                 self.companies[who], request_id, validity=validity, validUntil=until
             )
         except TOLD:
-            return None
+            return multiple()
         return request_id, offer_id
 
     @rule(
@@ -170,9 +173,7 @@ class Orders(RuleBasedStateMachine):
         who=st.integers(0, 3),
         action=st.sampled_from(["counter", "reject", "withdraw"]),
     )
-    def move_request(self, request_id: UUID | None, who: int, action: str) -> None:
-        if not request_id:
-            return
+    def move_request(self, request_id: UUID, who: int, action: str) -> None:
         caller = self.caller(who)
         before = self.market.call(OPERATOR, negotiation.read_request, request_id).request
         try:
@@ -192,22 +193,17 @@ class Orders(RuleBasedStateMachine):
         assert action in REQUEST.allowed(before.state)
 
     @rule(found=offers, who=st.integers(0, 3))
-    def withdraw_offer(self, found: tuple[UUID, UUID] | None, who: int) -> None:
-        if found:
-            self.attempt(self.caller(who), negotiation.withdraw_offer, *found, "A mistake.", None)
+    def withdraw_offer(self, found: tuple[UUID, UUID], who: int) -> None:
+        self.attempt(self.caller(who), negotiation.withdraw_offer, *found, "A mistake.", None)
 
     @rule(target=made, found=offers, who=st.integers(0, 3))
-    def accept(self, found: tuple[UUID, UUID] | None, who: int) -> UUID | None:
-        if not found:
-            return None
+    def accept(self, found: tuple[UUID, UUID], who: int) -> Any:
         row = self.attempt(self.caller(who), negotiation.accept_offer, *found, None)
-        return row.id if row else None
+        return row.id if row else multiple()
 
     @rule(target=made, service_id=services, who=PLAYERS)
-    def come_to_terms(self, service_id: UUID | None, who: int) -> UUID | None:
+    def come_to_terms(self, service_id: UUID, who: int) -> Any:
         """Do at once what chance would seldom do in a row."""
-        if not service_id:
-            return None
         try:
             provider_id = self.market.call(OPERATOR, catalogue.read_service, service_id).provider_id
             provider = next(one for one in self.companies if one.id == provider_id)
@@ -223,25 +219,22 @@ class Orders(RuleBasedStateMachine):
                 self.companies[who], negotiation.accept_offer, request_id, offer_id, None
             )
         except TOLD:
-            return None
+            return multiple()
         subscription_id: UUID = row.id
         return subscription_id
 
     # Subscriptions
 
     @rule(made=made, role=st.sampled_from(list(PlatformRole)))
-    def acknowledge(self, made: UUID | None, role: PlatformRole) -> None:
-        if made:
-            self.market.acknowledge(made, role)
+    def acknowledge(self, made: UUID, role: PlatformRole) -> None:
+        self.market.acknowledge(made, role)
 
     @rule(
         made=made,
         who=st.integers(0, 3),
         action=st.sampled_from(["suspend", "resume", "resume", "cancel"]),
     )
-    def move_subscription(self, made: UUID | None, who: int, action: str) -> None:
-        if not made:
-            return
+    def move_subscription(self, made: UUID, who: int, action: str) -> None:
         move = getattr(subscriptions, f"{action}_subscription")
         caller = self.caller(who)
         before = self.market.subscription(made)
@@ -274,15 +267,13 @@ class Orders(RuleBasedStateMachine):
     )
     def tell_consent(
         self,
-        made: UUID | None,
+        made: UUID,
         who: int | None,
         pod: str,
         state: ConsentState,
         ago: timedelta,
         hours: int | None,
     ) -> None:
-        if not made:
-            return
         at = self.now() - ago
         end = None if hours is None else at + timedelta(hours=hours)
         self.tell(made, who, self.market.consent, state, pod=pod, at=at, validity=Validity(at, end))
@@ -291,18 +282,16 @@ class Orders(RuleBasedStateMachine):
         made=made, who=TELLER, pod=PODS, state=st.sampled_from(list(ActivationState)), ago=MINUTES
     )
     def tell_activation(
-        self, made: UUID | None, who: int | None, pod: str, state: ActivationState, ago: timedelta
+        self, made: UUID, who: int | None, pod: str, state: ActivationState, ago: timedelta
     ) -> None:
-        if made:
-            self.tell(made, who, self.market.activation, state, pod=pod, at=self.now() - ago)
+        self.tell(made, who, self.market.activation, state, pod=pod, at=self.now() - ago)
 
     @rule(made=made, pod=PODS)
-    def serve(self, made: UUID | None, pod: str) -> None:
+    def serve(self, made: UUID, pod: str) -> None:
         """Do at once what chance would seldom do in a row: consent and activation."""
-        if not made:
-            return
         for role in PlatformRole:
             self.market.acknowledge(made, role)
+        self.offset += timedelta(minutes=5)  # later than whatever was told until now
         for tell, states in (
             (self.market.consent, ("REQUESTED", "GRANTED")),
             (self.market.activation, ("REQUESTED", "ACTIVE")),
@@ -458,8 +447,8 @@ class Orders(RuleBasedStateMachine):
 
 TestOrders = Orders.TestCase
 TestOrders.settings = settings(
-    max_examples=15,
-    stateful_step_count=30,
+    max_examples=20,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
