@@ -17,6 +17,8 @@ from mpp_sdk.web.contract import Contract, Operation
 ONLY_REFUSALS = ["400", "401", "403", "404", "405", "406", "413", "415", "422", "428"]
 """How data that breaks the contract may be answered. A 409 or 412 would mean that it was let in."""
 
+Case = schemathesis.Case[Any]
+
 _LOCATIONS = {"path": "path_parameters", "query": "query"}
 _PROGRESS_STEP = 250
 
@@ -165,34 +167,30 @@ def _schema(
 
 def _install(schema: Any, target: Target, sample: float) -> None:
     @schema.hook  # type: ignore[untyped-decorator]  # schemathesis does not type its decorators
-    def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> bool:
+    def filter_case(context: schemathesis.HookContext, case: Case) -> bool:
         systematic = case.meta is not None and case.meta.phase.name == "coverage"
         return not systematic or _random(case).random() < sample
 
     @schema.hook  # type: ignore[untyped-decorator]  # as above
-    def map_case(context: schemathesis.HookContext, case: schemathesis.Case) -> schemathesis.Case:
+    def map_case(context: schemathesis.HookContext, case: Case) -> Case:
         return _made_real(case, target)
 
     if target.credentials is None:
         return
     credentials = target.credentials
 
-    @schema.auth(refresh_interval=None)  # type: ignore[untyped-decorator]  # as above
+    @schema.auth(refresh_interval=None)
     class Known:
-        def get(
-            self, case: schemathesis.Case, _: schemathesis.AuthContext
-        ) -> Mapping[str, str] | None:
+        def get(self, case: Case, _: schemathesis.AuthContext) -> Mapping[str, str] | None:
             operation = _operation(case, target)
             return credentials(operation, _random(case)) if operation.security else {}
 
-        def set(
-            self, case: schemathesis.Case, data: Mapping[str, str], _: schemathesis.AuthContext
-        ) -> None:
+        def set(self, case: Case, data: Mapping[str, str], _: schemathesis.AuthContext) -> None:
             for name, value in data.items():
                 case.headers[name] = value
 
 
-def _made_real(case: schemathesis.Case, target: Target) -> schemathesis.Case:
+def _made_real(case: Case, target: Target) -> Case:
     """Put ids that exist into half of the cases, wherever the contract's rules are kept."""
     random = _random(case)
     if random.random() < 0.4:
@@ -216,7 +214,7 @@ def _made_real(case: schemathesis.Case, target: Target) -> schemathesis.Case:
     return case
 
 
-def _is_negative(case: schemathesis.Case, place: str) -> bool:
+def _is_negative(case: Case, place: str) -> bool:
     if case.meta is None:
         return False
     return any(
@@ -225,12 +223,12 @@ def _is_negative(case: schemathesis.Case, place: str) -> bool:
     )
 
 
-def _operation(case: schemathesis.Case, target: Target) -> Operation:
+def _operation(case: Case, target: Target) -> Operation:
     operation_id = case.operation.definition.raw["operationId"]
     return target.contract.by_id[operation_id]
 
 
-def _random(case: schemathesis.Case) -> Random:
+def _random(case: Case) -> Random:
     """Return what chooses for a case: the same each time that the case is made."""
     parts = (case.operation.label, case.path_parameters, case.query, case.body, case.media_type)
     return Random(zlib.crc32(repr(parts).encode("utf-8", "surrogatepass")))

@@ -11,15 +11,21 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from mpp_sdk.contracts.marketplace.models import MarketPlayerRole, SubscriptionState
+from mpp_sdk.contracts.marketplace.models import (
+    MarketPlayerRole,
+    Offer,
+    ServiceRequest,
+    ServiceVersion,
+    SubscriptionState,
+)
 from mpp_sdk.ids import new_id
 from mpp_sdk.web.contract import Contract, Operation
 from tests.world import people
 from tests.world.people import Company, Person, Register
 from tests.world.platform import subscription_keys
 from tests.world.processes import (
-    POD_WITHOUT_CONSENT,
     POD_WITH_CONSENT,
+    POD_WITHOUT_CONSENT,
     MarketplaceProcess,
     PlatformProcess,
 )
@@ -38,9 +44,9 @@ class _Things:
     provider: Company
     requester: Company
     renew_every: int
-    services: list[people.ServiceVersion] = field(default_factory=list)
-    requests: list[people.ServiceRequest] = field(default_factory=list)
-    offers: list[people.Offer] = field(default_factory=list)
+    services: list[ServiceVersion] = field(default_factory=list)
+    requests: list[ServiceRequest] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
     subscriptions: list[UUID] = field(default_factory=list)
     deliveries: list[UUID] = field(default_factory=list)
     victim: Company = field(init=False)

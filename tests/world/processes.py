@@ -66,7 +66,10 @@ class MarketplaceProcess:
 
 
 class PlatformProcess:
-    """A platform, such as one of the examples. Its address and first inbound key are known before it runs."""
+    """A platform that `python -m mpp_sdk serve` runs.
+
+    Its address and its first inbound key are known before it does.
+    """
 
     def __init__(self, folder: Path, handler: str) -> None:
         self.folder = folder
