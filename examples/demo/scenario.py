@@ -13,6 +13,7 @@ from uuid import UUID
 from rich.console import Console
 
 from examples.demo import messages as who
+from examples.demo.checks import check_data
 from examples.demo.companies import (
     Company,
     DidNotHappen,
@@ -328,27 +329,12 @@ class Scenario:
     def _checks(self, operator: MarketplaceClient, subscription: Subscription) -> list[Check]:
         ours, theirs = self._store("aggregator"), self._store("local_operator")
         states = _states(operator, subscription.subscription_id)
-        equal = [pod for pod in GRANTED if ours.digest(pod) == theirs.digest(pod)]
-        readings = sum(ours.count(pod) for pod in GRANTED)
-        others = [
-            pod.mrid for pod in ours.pods() if pod.mrid not in GRANTED and ours.count(pod.mrid)
-        ]
         pages = [m.status for m in self._messages.all if WITHDRAWN in m.path]
         deliveries = operator.list_deliveries(subscription_id=subscription.subscription_id)
         overdue = operator.list_overdue()
         statuses = operator.list_interim_statuses(subscription.subscription_id)
         return [
-            Check(
-                "The aggregator's store holds exactly the operator's readings, for every point of"
-                " delivery with consent.",
-                len(equal) == len(GRANTED) and readings > 0,
-                f"{len(equal)} of {len(GRANTED)} digests are equal; {readings:,} readings.",
-            ),
-            Check(
-                "It holds none of the others.",
-                not others and theirs.count(WITHDRAWN) > 0 and theirs.count(DENIED) > 0,
-                f"{DENIED} was denied, {WITHDRAWN} withdrawn.",
-            ),
+            *check_data(ours, theirs, with_consent=GRANTED, without=(DENIED, WITHDRAWN)),
             Check(
                 "The withdrawal came in the middle of the exchange, and stopped it.",
                 pages.count(200) > 0 and 403 in pages and pages.index(403) >= pages.count(200),
