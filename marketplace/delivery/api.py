@@ -22,6 +22,7 @@ _OUTCOMES = {
     EventState.RETRYING: AttemptOutcome.RETRY,
     EventState.DEAD: AttemptOutcome.DEAD,
 }
+_STATES = {outcome: state for state, outcome in _OUTCOMES.items()}
 
 
 def list_deliveries(
@@ -51,10 +52,18 @@ def read_delivery(event_id: UUID) -> Delivery:
 
 
 def list_attempts(
-    event_id: UUID, limit: int = 50, cursor: str | None = None
+    event_id: UUID,
+    limit: int = 50,
+    cursor: str | None = None,
+    outcome: AttemptOutcome | None = None,
 ) -> DeliveryAttemptPage:
     """Answer with the attempts of a delivery."""
-    page = service.list_attempts(event_id, limit=limit, cursor=cursor)
+    page = service.list_attempts(
+        event_id,
+        limit=limit,
+        cursor=cursor,
+        resulting_state=None if outcome is None else _STATES[outcome],
+    )
     return DeliveryAttemptPage(
         items=[_attempt(one) for one in page.items], next_cursor=page.next_cursor
     )

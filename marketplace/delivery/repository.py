@@ -49,14 +49,19 @@ def list_deliveries(wanted: DeliveryFilter, limit: int, cursor: str | None) -> P
     return page.map(lambda row: Event(**{**row._mapping, "state": EventState(row.state)}))
 
 
-def list_attempts(event_id: UUID, limit: int, cursor: str | None) -> Page[Attempt]:
+def list_attempts(
+    event_id: UUID, resulting_state: EventState | None, limit: int, cursor: str | None
+) -> Page[Attempt]:
     """Return a page of the attempts of a delivery, the newest first."""
     attempt = OUTBOX.attempt.c
     columns = [attempt[name] for name in Attempt.__dataclass_fields__]
     statement: Select[Any] = select(Bundle("attempt", *columns)).where(attempt.event_id == event_id)
+    if resulting_state is not None:
+        statement = statement.where(attempt.resulting_state == resulting_state)
     newest_first = [Key(attempt.number, descending=True)]
+    wanted = (event_id, resulting_state)
     page: Page[Any] = paginate(
-        current_session(), statement, newest_first, limit, cursor, bound_to=event_id
+        current_session(), statement, newest_first, limit, cursor, bound_to=wanted
     )
     return page.map(
         lambda row: Attempt(**{**row._mapping, "resulting_state": EventState(row.resulting_state)})

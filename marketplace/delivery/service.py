@@ -79,10 +79,19 @@ def read_delivery(event_id: UUID) -> Event:
     return event
 
 
-def list_attempts(event_id: UUID, *, limit: int, cursor: str | None = None) -> Page[Attempt]:
-    """Return a page of the attempts of a delivery, the newest first. Raises NotFound."""
+def list_attempts(
+    event_id: UUID,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    resulting_state: EventState | None = None,
+) -> Page[Attempt]:
+    """Return a page of the attempts of a delivery, the newest first. Raises NotFound.
+
+    resulting_state restricts them to those that left the event in this state.
+    """
     read_delivery(event_id)
-    return repository.list_attempts(event_id, limit, cursor)
+    return repository.list_attempts(event_id, resulting_state, limit, cursor)
 
 
 def replay(event_id: UUID, reason: str) -> Event:

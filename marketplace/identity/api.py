@@ -131,10 +131,13 @@ def test_platform(market_player_id: UUID) -> IntegrationTest:
 
 
 def list_platform_tests(
-    market_player_id: UUID, limit: int = 50, cursor: str | None = None
+    market_player_id: UUID,
+    limit: int = 50,
+    cursor: str | None = None,
+    passed: bool | None = None,
 ) -> IntegrationTestPage:
     """List a platform's integration set-up tests."""
-    page = service.list_platform_tests(market_player_id, limit, cursor)
+    page = service.list_platform_tests(market_player_id, passed, limit, cursor)
     return IntegrationTestPage(
         items=[_integration_test(test) for test in page.items], next_cursor=page.next_cursor
     )

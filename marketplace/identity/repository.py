@@ -132,14 +132,15 @@ def last_integration_test(market_player_id: UUID) -> IntegrationTest | None:
 
 
 def list_integration_tests(
-    market_player_id: UUID, limit: int, cursor: str | None
+    market_player_id: UUID, passed: bool | None, limit: int, cursor: str | None
 ) -> Page[IntegrationTest]:
     """Return a page of a platform's integration set-up tests, the newest first."""
     statement = select(IntegrationTest).where(IntegrationTest.market_player_id == market_player_id)
+    if passed is not None:
+        statement = statement.where(IntegrationTest.passed == passed)
     newest_first = [Key(IntegrationTest.id, descending=True)]
-    return paginate(
-        current_session(), statement, newest_first, limit, cursor, bound_to=market_player_id
-    )
+    wanted = (market_player_id, passed)
+    return paginate(current_session(), statement, newest_first, limit, cursor, bound_to=wanted)
 
 
 def credential(credential_id: UUID) -> Credential | None:

@@ -321,12 +321,15 @@ def test_platform(market_player_id: UUID) -> IntegrationTest:
 
 
 def list_platform_tests(
-    market_player_id: UUID, limit: int, cursor: str | None
+    market_player_id: UUID, passed: bool | None, limit: int, cursor: str | None
 ) -> Page[IntegrationTest]:
-    """Return a page of a platform's integration set-up tests, the newest first."""
+    """Return a page of a platform's integration set-up tests, the newest first.
+
+    passed restricts them to those that did, or did not; None does not restrict.
+    """
     require_operator_or_party("market player", market_player_id, market_player_id)
     _player(market_player_id)
-    return repository.list_integration_tests(market_player_id, limit, cursor)
+    return repository.list_integration_tests(market_player_id, passed, limit, cursor)
 
 
 def address_policy() -> AddressPolicy:

@@ -11,6 +11,7 @@ from .models import (
     ActionReason,
     ActivationPage,
     ActivationState,
+    AttemptOutcome,
     AuditedKind,
     AuditPage,
     ConsentPage,
@@ -262,7 +263,12 @@ class MarketplaceClient(BaseClient):
         return Answer(self._read(Platform, answer), answer.status, answer.headers)
 
     def list_platform_tests(
-        self, market_player_id: UUID, *, limit: int = 50, cursor: str | None = None
+        self,
+        market_player_id: UUID,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        passed: bool | None = None,
     ) -> IntegrationTestPage:
         """List the integration set-up tests of a platform.
 
@@ -272,7 +278,7 @@ class MarketplaceClient(BaseClient):
             "GET",
             "/market-players/{marketPlayerId}/platform/tests",
             path_values={"marketPlayerId": market_player_id},
-            query={"limit": limit, "cursor": cursor},
+            query={"limit": limit, "cursor": cursor, "passed": passed},
         )
         return self._read(IntegrationTestPage, answer)
 
@@ -1034,7 +1040,12 @@ class MarketplaceClient(BaseClient):
         return self._read(Delivery, answer)
 
     def list_attempts(
-        self, event_id: UUID, *, limit: int = 50, cursor: str | None = None
+        self,
+        event_id: UUID,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        outcome: AttemptOutcome | None = None,
     ) -> DeliveryAttemptPage:
         """List the attempts of a delivery.
 
@@ -1044,7 +1055,7 @@ class MarketplaceClient(BaseClient):
             "GET",
             "/deliveries/{eventId}/attempts",
             path_values={"eventId": event_id},
-            query={"limit": limit, "cursor": cursor},
+            query={"limit": limit, "cursor": cursor, "outcome": outcome},
         )
         return self._read(DeliveryAttemptPage, answer)
 

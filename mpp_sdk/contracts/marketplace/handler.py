@@ -12,6 +12,7 @@ from .models import (
     ActionReason,
     ActivationPage,
     ActivationState,
+    AttemptOutcome,
     AuditedKind,
     AuditPage,
     ConsentPage,
@@ -168,7 +169,11 @@ class MarketplaceHandler(ABC):
 
     @abstractmethod
     def list_platform_tests(
-        self, market_player_id: UUID, limit: int = 50, cursor: str | None = None
+        self,
+        market_player_id: UUID,
+        limit: int = 50,
+        cursor: str | None = None,
+        passed: bool | None = None,
     ) -> IntegrationTestPage:
         """List the integration set-up tests of a platform.
 
@@ -574,7 +579,11 @@ class MarketplaceHandler(ABC):
 
     @abstractmethod
     def list_attempts(
-        self, event_id: UUID, limit: int = 50, cursor: str | None = None
+        self,
+        event_id: UUID,
+        limit: int = 50,
+        cursor: str | None = None,
+        outcome: AttemptOutcome | None = None,
     ) -> DeliveryAttemptPage:
         """List the attempts of a delivery.
 

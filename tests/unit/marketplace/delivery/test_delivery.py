@@ -26,7 +26,7 @@ from marketplace.delivery.worker import DeliveryWorker, WakeUps, make_broker
 from marketplace.identity.access import MarketplacePrincipal, acting_for
 from marketplace.identity.domain import AccessRole, MarketPlayerState
 from mpp_sdk import clock
-from mpp_sdk.contracts.marketplace.models import ActionReason, DeliveryState
+from mpp_sdk.contracts.marketplace.models import ActionReason, AttemptOutcome, DeliveryState
 from mpp_sdk.contracts.marketplace.models import EventKind as ContractEventKind
 from mpp_sdk.errors import Forbidden, IllegalTransition, InvalidInput, NotFound
 from mpp_sdk.ids import new_id
@@ -289,7 +289,9 @@ def test_a_refused_event_is_dead_and_an_operator_replays_it(
             ("deliver", "DELIVERED"),
         ]
         outcomes = [one.outcome.value for one in api.list_attempts(event.event_id).items]
+        dead_ones = api.list_attempts(event.event_id, outcome=AttemptOutcome.DEAD).items
     assert outcomes == ["DELIVERED", "DEAD"]
+    assert [one.number for one in dead_ones] == [1]
 
 
 def test_a_company_sees_its_own_deliveries_only(environment: Environment) -> None:

@@ -458,6 +458,10 @@ def test_the_integration_test_says_step_by_step_what_happened(
     tests = own("GET", f"{path}/tests?limit=2", expect=200).json()
     assert [test["passed"] for test in tests["items"]] == [False, False]
     assert tests["nextCursor"]
+    passed = own("GET", f"{path}/tests?passed=true", expect=200).json()["items"]
+    failed = own("GET", f"{path}/tests?passed=false", expect=200).json()["items"]
+    assert [test["passed"] for test in passed] == [True]
+    assert [test["passed"] for test in failed] == [False] * 5
 
 
 def test_a_repeated_integration_test_is_done_once(base_url: str, platform: PlatformServer) -> None:
