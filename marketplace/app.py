@@ -55,6 +55,9 @@ from mpp_sdk.web.server import compose
 CONTRACTS = ("marketplace", "notifications")
 """The contracts that are served, each at its own base path."""
 
+PLATFORM_CONTRACTS = ("eu_mp", "metering")
+"""The contracts that platforms serve, which the reference shows beside our own."""
+
 CAPABILITIES = (
     "identity",
     "delivery",
@@ -78,7 +81,8 @@ def create_app(settings: Settings) -> ASGIApp:
     if settings.access_log is not None:
         log_to_file(settings.access_log)
     contracts = bound_contracts(environment)
-    routes = [*docs_routes(contracts), _health(environment)]
+    by_platforms = [Contract.load(name) for name in PLATFORM_CONTRACTS]
+    routes = [*docs_routes(contracts, by_platforms), _health(environment)]
     return compose(contracts, routes, lifespan=_lifespan(environment))
 
 
@@ -93,6 +97,7 @@ def open_environment(settings: Settings) -> Environment:
     if settings.embedded:
         migrations.upgrade(environment.engine)
         return environment
+    migrations.check_known(environment.engine)
     found = migrations.revision_of(environment.engine)
     needed = migrations.newest_revision(environment.engine)
     if found != needed:

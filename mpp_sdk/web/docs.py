@@ -6,6 +6,7 @@ Everything is served from here: the pages ask no other server for anything. Need
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from swagger_ui_bundle import swagger_ui_path
 
 from mpp_sdk.web.binding import BoundContract
+from mpp_sdk.web.contract import Contract
 from mpp_sdk.web.problems import no_such_path
 
 _POLICY = (
@@ -43,20 +45,37 @@ _PAGE = """<!doctype html>
 """
 
 
-def docs_routes(contracts: Sequence[BoundContract]) -> list[BaseRoute]:
-    """Return the routes below `/docs` for the contracts that are served."""
-    by_name = {bound.contract.name: bound for bound in contracts}
+@dataclass(frozen=True)
+class _Entry:
+    """A contract in the reference: served here, below its base path, or by others."""
+
+    contract: Contract
+    base_path: str
+    served_here: bool
+
+
+def docs_routes(
+    served: Sequence[BoundContract], served_by_others: Sequence[Contract] = ()
+) -> list[BaseRoute]:
+    """Return the routes below `/docs`.
+
+    They show the contracts that are served here, which a reader can try out, and those that others
+    serve to whoever serves this.
+    """
+    entries = [_Entry(bound.contract, bound.base_path, True) for bound in served]
+    entries += [_Entry(contract, contract.base_path, False) for contract in served_by_others]
+    by_name = {entry.contract.name: entry for entry in entries}
 
     async def index(_: Request) -> Response:
-        return HTMLResponse(_index(contracts), headers=_HEADERS)
+        return HTMLResponse(_index(entries), headers=_HEADERS)
 
     async def page(request: Request) -> Response:
         return HTMLResponse(_contract_page(_find(by_name, request)), headers=_HEADERS)
 
     async def document(request: Request) -> Response:
-        bound = _find(by_name, request)
-        served = {**bound.contract.document, "servers": [{"url": bound.base_path or "/"}]}
-        return Response(json.dumps(served, ensure_ascii=False), media_type="application/json")
+        entry = _find(by_name, request)
+        shown = {**entry.contract.document, "servers": [{"url": entry.base_path or "/"}]}
+        return Response(json.dumps(shown, ensure_ascii=False), media_type="application/json")
 
     async def asset(request: Request) -> Response:
         return _asset(request.path_params["file"])
@@ -69,11 +88,11 @@ def docs_routes(contracts: Sequence[BoundContract]) -> list[BaseRoute]:
     ]
 
 
-def _find(by_name: dict[str, BoundContract], request: Request) -> BoundContract:
-    bound = by_name.get(request.path_params["api"])
-    if bound is None:
+def _find(by_name: dict[str, _Entry], request: Request) -> _Entry:
+    entry = by_name.get(request.path_params["api"])
+    if entry is None:
         raise no_such_path()
-    return bound
+    return entry
 
 
 def _asset(name: str) -> Response:
@@ -86,30 +105,41 @@ def _asset(name: str) -> Response:
     raise no_such_path()
 
 
-def _index(contracts: Sequence[BoundContract]) -> str:
-    items = "\n".join(
-        f'<li><a href="/docs/{escape(bound.contract.name)}">{escape(bound.contract.title)}</a> '
-        f"{escape(bound.contract.version)}<br><code>{escape(bound.base_path)}</code> "
-        f"<p>{escape(_first_paragraph(bound))}</p>"
-        f'<a href="/docs/{escape(bound.contract.name)}/openapi.json">OpenAPI document</a></li>'
-        for bound in contracts
-    )
-    body = f"<main>\n<h1>Contracts</h1>\n<ul>\n{items}\n</ul>\n</main>"
+def _index(entries: Sequence[_Entry]) -> str:
+    parts = ["<h1>Contracts</h1>"]
+    sections = (("Served here", True), ("Served by every platform", False))
+    for title, served_here in sections:
+        cards = [_card(entry) for entry in entries if entry.served_here is served_here]
+        if cards:
+            parts += [f"<h2>{title}</h2>", "<ul>", *cards, "</ul>"]
+    body = "\n".join(["<main>", *parts, "</main>"])
     return _PAGE.format(title="Contracts", head="", body=body)
 
 
-def _first_paragraph(bound: BoundContract) -> str:
-    description = str(bound.contract.document["info"].get("description", ""))
+def _card(entry: _Entry) -> str:
+    contract, name = entry.contract, escape(entry.contract.name)
+    return (
+        f'<li><h3><a href="/docs/{name}">{escape(contract.title)}</a></h3>\n'
+        f"<p>{escape(_first_paragraph(contract))}</p>\n"
+        f"<p><span>Version {escape(contract.version)}</span> "
+        f"<code>{escape(entry.base_path)}</code> "
+        f'<a href="/docs/{name}/openapi.json">OpenAPI document</a></p></li>'
+    )
+
+
+def _first_paragraph(contract: Contract) -> str:
+    description = str(contract.document["info"].get("description", ""))
     return " ".join(description.strip().partition("\n\n")[0].split())
 
 
-def _contract_page(bound: BoundContract) -> str:
+def _contract_page(entry: _Entry) -> str:
     head = '<link rel="stylesheet" href="/docs/assets/swagger-ui.css">\n'
-    url = f"/docs/{escape(bound.contract.name)}/openapi.json"
+    url = f"/docs/{escape(entry.contract.name)}/openapi.json"
+    served_here = "true" if entry.served_here else "false"
     body = (
         '<nav><a href="/docs">All contracts</a></nav>\n'
-        f'<div id="contract" data-url="{url}"></div>\n'
+        f'<div id="contract" data-url="{url}" data-served-here="{served_here}"></div>\n'
         '<script src="/docs/assets/swagger-ui-bundle.js"></script>\n'
         '<script src="/docs/assets/docs.js"></script>'
     )
-    return _PAGE.format(title=escape(bound.contract.title), head=head, body=body)
+    return _PAGE.format(title=escape(entry.contract.title), head=head, body=body)

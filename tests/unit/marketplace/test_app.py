@@ -25,7 +25,11 @@ def test_it_serves_both_contracts_and_their_reference(base_url: str) -> None:
         assert requests.get(base_url + path, timeout=10).status_code == 401
     docs = requests.get(f"{base_url}/docs", timeout=10)
     assert docs.status_code == 200
-    assert "marketplace" in docs.text
+    for contract in ("marketplace", "notifications", "eu-mp", "metering"):
+        assert f'href="/docs/{contract}"' in docs.text
+        page = requests.get(f"{base_url}/docs/{contract}", timeout=10).text
+        ours = contract in ("marketplace", "notifications")
+        assert f'data-served-here="{str(ours).lower()}"' in page
     assert requests.get(f"{base_url}/nowhere", timeout=10).status_code == 404
 
 
