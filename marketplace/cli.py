@@ -144,6 +144,7 @@ def check() -> None:
     """Say whether the database has the schema that this version needs."""
     with _explained():
         engine = _engine()
+        migrations.check_known(engine)
         found, needed = migrations.revision_of(engine), migrations.newest_revision(engine)
         if found != needed:
             typer.echo(f"The database is at revision {found or 'none'}, {needed} is needed.")

@@ -1,5 +1,7 @@
 """Brings the database's schema to what the code needs, with Alembic, configured in code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -7,7 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine, MetaData
+
+from mpp_sdk.errors import InvalidInput, Unavailable
 
 ENGINE = "engine"
 """The attribute of Alembic's configuration that holds the database to work on."""
@@ -27,13 +32,35 @@ def configuration(engine: Engine) -> Config:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema forward to a revision."""
-    command.upgrade(configuration(engine), revision)
+    """Bring the schema forward to a revision.
+
+    Raises InvalidInput when there is no such revision, Unavailable as `check_known` does.
+    """
+    with _revisions_of(engine):
+        command.upgrade(configuration(engine), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Bring the schema back to a revision; `base` takes everything away."""
-    command.downgrade(configuration(engine), revision)
+    """Bring the schema back to a revision; `base` takes everything away.
+
+    Raises InvalidInput when there is no such revision, Unavailable as `check_known` does.
+    """
+    with _revisions_of(engine):
+        command.downgrade(configuration(engine), revision)
+
+
+def check_known(engine: Engine) -> None:
+    """Raise Unavailable for a database that a newer version of the code has changed."""
+    found = revision_of(engine)
+    if found is None:
+        return
+    try:
+        ScriptDirectory.from_config(configuration(engine)).get_revision(found)
+    except CommandError as error:
+        raise Unavailable(
+            f"The database is at revision {found}, which this version does not know. Run the newer "
+            "version that made it, or go back with that version's `flexagora database downgrade`."
+        ) from error
 
 
 def revision_of(engine: Engine) -> str | None:
@@ -65,3 +92,12 @@ def differences(engine: Engine, metadata: MetaData) -> list[str]:
 def _is_mapped(name: str | None, kind: str, _parents: object) -> bool:
     """Leave out SQLite's full-text index, which is a set of tables that no mapping knows."""
     return not (kind == "table" and (name or "").startswith(_FULL_TEXT))
+
+
+@contextmanager
+def _revisions_of(engine: Engine) -> Iterator[None]:
+    check_known(engine)
+    try:
+        yield
+    except CommandError as error:
+        raise InvalidInput(f"{error}.") from error
