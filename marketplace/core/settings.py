@@ -117,22 +117,6 @@ class Settings(BaseSettings):
         gt=timedelta(0),
         description="After how long a service request that nobody answered expires.",
     )
-    offer_validity: timedelta = Field(
-        default=timedelta(days=14),
-        gt=timedelta(0),
-        description="How long an offer stands when it does not say so itself.",
-    )
-    consent_timeout: timedelta = Field(
-        default=timedelta(days=30),
-        gt=timedelta(0),
-        description="After how long a consent that was requested and never answered times out.",
-    )
-    interim_grace: timedelta = Field(
-        default=timedelta(minutes=5),
-        ge=timedelta(0),
-        description="How much later than promised an interim status may arrive before it is "
-        "overdue.",
-    )
     deliver: bool = Field(
         default=True,
         description="Whether the serving process delivers events itself. Switch it off where "
