@@ -44,7 +44,7 @@ def test_an_older_database_is_refused_on_postgresql_with_what_to_do(
     refused = flexagora(postgres_url, "serve")
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
-    assert "revision none, this version needs 0001" in refused.stderr
+    assert "revision none, this version needs" in refused.stderr
     assert "`flexagora database upgrade`" in refused.stderr
     assert flexagora(postgres_url, "database", "upgrade").returncode == 0
     assert flexagora(postgres_url, "database", "check").returncode == 0
