@@ -107,7 +107,7 @@ def _asset(name: str) -> Response:
 
 def _index(entries: Sequence[_Entry]) -> str:
     parts = ["<h1>Contracts</h1>"]
-    sections = (("Served here", True), ("Served by every platform", False))
+    sections = (("Served here", True), ("Served by platforms", False))
     for title, served_here in sections:
         cards = [_card(entry) for entry in entries if entry.served_here is served_here]
         if cards:

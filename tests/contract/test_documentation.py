@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,17 @@ from pydantic import SecretStr, TypeAdapter
 from pydantic_settings import BaseSettings
 from typer.core import TyperGroup
 
+from marketplace.catalogue import domain as catalogue
 from marketplace.cli import app as flexagora
 from marketplace.core.settings import Settings
+from marketplace.identity import domain as identity
+from marketplace.subscriptions import domain as subscriptions
 from mpp_sdk.__main__ import app as platform_command
 from mpp_sdk.metering.store import MeteringStore
+from mpp_sdk.outbox import EventState
 from mpp_sdk.platform import MarketPlayerPlatform
 from mpp_sdk.settings import PlatformSettings
+from mpp_sdk.state import domain as state
 from mpp_sdk.web.server import BackgroundServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,6 +216,29 @@ def test_python_compiles_and_its_imports_exist(code: str) -> None:
 def test_json_is_json(page: Path) -> None:
     for text in blocks(page, "json"):
         json.loads(text)
+
+
+def test_the_state_diagrams_are_those_of_the_code() -> None:
+    lifecycles: list[Mapping[Any, Mapping[str, Any]]] = [
+        identity.MARKET_PLAYER.steps,
+        catalogue.VERSION.steps,
+        subscriptions.REQUEST.steps,
+        subscriptions.OFFER.steps,
+        subscriptions.SUBSCRIPTION.steps,
+        state.CONSENT.steps,
+        state.ACTIVATION.steps,
+    ]
+    *drawn, delivery = [
+        re.findall(r"(\w+) --> (\w+)", diagram)
+        for diagram in blocks(GUIDES / "concepts.md", "mermaid")
+        if diagram.startswith("stateDiagram")
+    ]
+
+    assert [{(a, b) for a, b in edges if a != b} for edges in drawn] == [
+        {(a.value, b.value) for a in steps if a for b in steps[a].values() if a is not b}
+        for steps in lifecycles
+    ]
+    assert {name for edge in delivery for name in edge} == {one.value for one in EventState}
 
 
 @pytest.mark.parametrize(
