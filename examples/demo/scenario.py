@@ -70,7 +70,7 @@ TITLES = {
     WITHDRAWN: "Household C (half-hourly CSV): the customer withdraws in the middle",
     DENIED: "A point of delivery from a CIM document: the customer refuses",
 }
-INTERIM_INTERVAL = "PT2S"
+INTERIM_INTERVAL = "PT5S"
 _SHOWN_EACH = (5, 6)
 _NAMES = {person.key: f"{person.name} ({person.kind})" for person in who.PARTICIPANTS}
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
