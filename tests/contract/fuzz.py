@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only the contract of this name")
     parser.add_argument("--folder", type=Path, help="where databases and logs are kept")
     options = parser.parse_args()
-    console = Console()
+    console = Console(width=160)
     console.print(f"Seed {options.seed}")
     outcomes = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -59,7 +59,7 @@ def show(console: Console, outcomes: list[Outcome]) -> None:
         "Contract", "Cases", "Examples", "Coverage", "Fuzzing", "Statuses", "Findings", "Seconds"
     )
     for outcome in outcomes:
-        statuses = ", ".join(f"{s}: {n}" for s, n in sorted(outcome.statuses.items()))
+        statuses = " ".join(f"{s}:{n}" for s, n in sorted(outcome.statuses.items()))
         table.add_row(
             outcome.name,
             str(outcome.cases),
@@ -69,6 +69,10 @@ def show(console: Console, outcomes: list[Outcome]) -> None:
             f"{outcome.seconds:.0f}",
         )
     console.print(table)
+    for outcome in outcomes:
+        never = sorted(set(outcome.operations) - outcome.succeeded)
+        if never and "no key" not in outcome.name:
+            console.print(f"{outcome.name}: never answered with success: {', '.join(never)}")
     for outcome in outcomes:
         for finding in outcome.findings.values():
             console.rule(f"{outcome.name}: {finding.operation}: {finding.check}")

@@ -19,6 +19,16 @@ ONLY_REFUSALS = ["400", "401", "403", "404", "405", "406", "413", "415", "422", 
 
 Case = schemathesis.Case[Any]
 
+_SCHEMA_RULES = {
+    *("type", "enum", "format", "pattern", "additionalProperties"),
+    *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems"),
+    "unknown",
+}
+"""Rules that only schemas express: what keeps them must not be refused by them.
+
+`required` is not among them: a price that is not free needs an amount, which no schema says.
+"""
+
 _LOCATIONS = {"path": "path_parameters", "query": "query"}
 _PROGRESS_STEP = 250
 
@@ -123,6 +133,8 @@ def fuzz_until(
             return outcome
         seed += 1
         phases = ("fuzzing",)
+    if target.credentials is not None and len(outcome.succeeded) < operations / 2:
+        outcome.errors.append(f"only these ever succeeded: {sorted(outcome.succeeded)}")
     return outcome
 
 
@@ -244,7 +256,7 @@ def _record(event: events.ScenarioFinished, target: Target, outcome: Outcome) ->
         outcome.statuses[status] += 1
         if 200 <= status < 300:
             outcome.succeeded.add(recorder.label)
-    found = list(_findings(recorder))
+    found = [*_findings(recorder), *_refused(recorder)]
     if target.credentials is None:
         found += _let_in(recorder, target)
     for finding in found:
@@ -274,3 +286,21 @@ def _let_in(recorder: Any, target: Target) -> Iterator[Finding]:
             and response.status_code < 300
         ):
             yield Finding(recorder.label, "credentials", "It was let in.", case.as_curl_command())
+
+
+def _refused(recorder: Any) -> Iterator[Finding]:
+    """Return the calls that keep the contract's schemas and were refused by a rule of theirs."""
+    for case_id, interaction in recorder.interactions.items():
+        case, response = recorder.cases[case_id].value, interaction.response
+        if case.meta is None or not case.meta.generation.mode.is_positive:
+            continue
+        if response is None or response.status_code != 400:
+            continue
+        broken = [
+            f"{error['pointer']} {error['rule']}"
+            for error in json.loads(response.content).get("errors", ())
+            if error["rule"] in _SCHEMA_RULES
+        ]
+        if broken:
+            message = f"It keeps the schema, and was refused: {', '.join(broken)}"
+            yield Finding(recorder.label, "refused", message, case.as_curl_command())

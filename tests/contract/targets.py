@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from mpp_sdk.client import ProblemError
 from mpp_sdk.contracts.marketplace.models import (
     MarketPlayerRole,
     Offer,
@@ -53,10 +54,17 @@ class _Things:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def renew(self) -> None:
-        """Make new things, every few times."""
+        """Make new things, every few times.
+
+        The fuzzer works meanwhile, and may withdraw what is just being made: then the things that
+        there are serve a little longer.
+        """
         number = next(self._numbers)
-        if number % self.renew_every:
-            return
+        if number % self.renew_every == 0:
+            with suppress(ProblemError):
+                self._make(number)
+
+    def _make(self, number: int) -> None:
         name = f"number {number}"
         published = people.publish(self.provider, f"Service {name}")
         drafted = people.draft(self.provider, f"Draft {name}")
@@ -167,7 +175,8 @@ class _Things:
 def served_contracts(folder: Path, *, renew_every: int) -> Iterator[dict[str, Target]]:
     """Give every contract as it is served: by a marketplace, a provider's and a requester's."""
     with ExitStack() as stack:
-        marketplace = MarketplaceProcess(folder)
+        # The processes rotate their keys; those that are fuzzed with must outlive that.
+        marketplace = MarketplaceProcess(folder, {"FLEXAGORA_API_KEY_GRACE": "P1D"})
         provider_platform = PlatformProcess(folder, "examples.local_operator:LocalOperator")
         requester_platform = PlatformProcess(folder, "examples.aggregator:Aggregator")
         for server in (requester_platform, provider_platform, marketplace.server):
@@ -187,8 +196,9 @@ def served_contracts(folder: Path, *, renew_every: int) -> Iterator[dict[str, Ta
             requester_platform.url,
             requester_platform.inbound_key,
         )
-        provider_platform.start(marketplace.url, provider.key)
-        requester_platform.start(marketplace.url, requester.key)
+        grace = {"MPP_KEY_GRACE": "P1D"}
+        provider_platform.start(marketplace.url, provider.key, settings=grace)
+        requester_platform.start(marketplace.url, requester.key, settings=grace)
         things = _Things(register, provider, requester, renew_every)
         subscription = people.subscribe(
             provider, requester, people.publish(provider, "Validated meter data")

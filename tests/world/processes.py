@@ -81,7 +81,13 @@ class PlatformProcess:
         self.database_file = folder / f"{self.name}.db"
         self._server: ServerProcess | None = None
 
-    def start(self, marketplace_url: str, api_key: str = "", signing_secret: str = "") -> None:
+    def start(
+        self,
+        marketplace_url: str,
+        api_key: str,
+        signing_secret: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it. Without a signing secret it takes unsigned events."""
         self.folder.mkdir(parents=True, exist_ok=True)
         customers = self.folder / "customers.json"
@@ -91,14 +97,15 @@ class PlatformProcess:
             "MPP_PORT": str(self.port),
             "MPP_DATABASE_URL": f"sqlite:///{self.database_file}",
             "MPP_MARKETPLACE_URL": marketplace_url,
+            "MPP_API_KEY": api_key,
             "MPP_INBOUND_API_KEY": self.inbound_key,
             "MPP_SIGNING_SECRETS": signing_secret,
             "MPP_ALLOW_PRIVATE_ADDRESSES": "true",
             "MPP_ALLOW_HTTP": "true",
             "MPP_ACCESS_LOG": str(self.folder / f"{self.name}.access.jsonl"),
+            **(settings or {}),
             "OPERATOR_CUSTOMERS": str(customers),
             "AGGREGATOR_PODS": ",".join(PODS),
-            **({"MPP_API_KEY": api_key} if api_key else {}),
         }
         self._server = ServerProcess(
             f"The platform {self.name}",
