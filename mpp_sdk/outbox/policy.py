@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+_CONFLICT = 409  # says that this event comes too early, or too late; not that nothing can come
+
 
 class EventState(StrEnum):
     """Where an event stands: QUEUED -> DELIVERED, or RETRYING -> DEAD, or replayed from there."""
@@ -104,7 +106,8 @@ class RetryPolicy:
         if answer.status in self.refusals:
             return Verdict(EventState.DEAD, platform_alive=True, dead_reason=said)
         floor = parse_retry_after(answer.retry_after, now)
-        return self._failed(said, floor, tried, now, chance)
+        verdict = self._failed(said, floor, tried, now, chance)
+        return replace(verdict, platform_alive=answer.status == _CONFLICT)
 
     def _failed(
         self, reason: str, floor: datetime | None, tried: Tried, now: datetime, chance: float

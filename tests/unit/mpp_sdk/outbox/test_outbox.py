@@ -403,6 +403,17 @@ def test_a_refusal_is_a_sign_of_life(engine: Engine, outbox: Outbox) -> None:
     assert breaker_of(engine, outbox) is BreakerState.CLOSED
 
 
+def test_events_that_conflict_do_not_park_the_lane_for_others(
+    engine: Engine, outbox: Outbox
+) -> None:
+    enqueue(engine, outbox, *(new_event(key=str(number)) for number in range(12)))
+    for _ in range(12):
+        give(outbox, Response(409), count=1)
+    assert breaker_of(engine, outbox) is BreakerState.CLOSED
+    (event_id,) = enqueue(engine, outbox, new_event(key="another"))
+    assert give(outbox, OK) == [event_id]
+
+
 def test_a_probe_whose_prober_died_is_made_again(engine: Engine, outbox: Outbox) -> None:
     enqueue(engine, outbox, *(new_event(key=str(number)) for number in range(10)))
     for _ in range(10):

@@ -38,10 +38,16 @@ def test_a_refusal_is_final(status: int) -> None:
     assert str(status) in (verdict.dead_reason or "")
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 404, 408, 409, 425, 429, 500, 503])
+@pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 404, 408, 425, 429, 500, 503])
 def test_other_answers_are_tried_again(status: int) -> None:
     verdict = POLICY.judge(Response(status), FRESH, NOW, 0.0)
     assert (verdict.state, verdict.platform_alive) == (EventState.RETRYING, False)
+    assert verdict.next_attempt_at == NOW + POLICY.first_delay
+
+
+def test_a_conflict_is_tried_again_and_says_nothing_against_the_platform() -> None:
+    verdict = POLICY.judge(Response(409), FRESH, NOW, 0.0)
+    assert (verdict.state, verdict.platform_alive) == (EventState.RETRYING, True)
     assert verdict.next_attempt_at == NOW + POLICY.first_delay
 
 
