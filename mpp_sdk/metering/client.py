@@ -30,7 +30,8 @@ from mpp_sdk.transport import AddressPolicy, GuardedSession, TransportError
 
 BASE_PATH = "/metering/v1"
 
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+# 401: both platforms are told of a subscription at once, so the provider may not know its key yet.
+_TRANSIENT = frozenset({401, 429, 500, 502, 503, 504})
 _MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 _CALL_SECONDS = 30.0
 _PODS_AT_ONCE = 500  # the provider asks all of their customers before it answers
@@ -64,8 +65,9 @@ class RequestingPlatform(Protocol):
 class MeteringRequester:
     """Asks a provider for points of delivery and their readings, under one subscription.
 
-    A call that meets a passing failure is tried up to `attempts` times in all. Everything raises
-    TransportError when the provider does not answer and ProblemError when it refuses otherwise.
+    A call that meets a passing failure, or a provider that has not heard of the subscription yet
+    (401), is tried up to `attempts` times in all. Everything raises TransportError when the
+    provider does not answer and ProblemError when it refuses otherwise.
     """
 
     def __init__(

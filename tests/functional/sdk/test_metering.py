@@ -1,5 +1,6 @@
 """Meter data from one platform to another: who may read it, page by page, and until when."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -315,6 +316,26 @@ def test_a_repeated_request_for_points_of_delivery_gets_the_first_answer(
     assert [answer.status_code for answer in answers] == [202, 202, 422]
     assert answers[0].content == answers[1].content
     assert one.operator.asked == ["POD-1"]
+
+
+def test_a_provider_that_hears_of_the_subscription_later_is_asked_again(tmp_path: Path) -> None:
+    operator = Operator(settings(f"sqlite:///{tmp_path / 'o.db'}", tmp_path))
+    operator.asked = []
+    operator.serve_contract(MeteringProvider(operator, MeteringStore(operator.engine)))
+    aggregator = MarketPlayerPlatform(settings(f"sqlite:///{tmp_path / 'a.db'}", tmp_path))
+    with served(operator) as operator_url, served(aggregator) as aggregator_url:
+        event = confirmed(base_url=operator_url)
+        eu_mp_client(aggregator_url).confirm_service_offer(PlatformRole.REQUESTER, event)
+        subscription = aggregator.subscriptions.get(event.subscription_id)
+        with pytest.raises(ProblemError) as refused:
+            MeteringRequester(aggregator, subscription, attempts=1).request(["POD-1"])
+        assert refused.value.status == 401
+        confirm = eu_mp_client(operator_url).confirm_service_offer
+        late = threading.Timer(0.3, confirm, (PlatformRole.PROVIDER, event))
+        late.start()
+        [status] = MeteringRequester(aggregator, subscription).request(["POD-1"])
+        late.join()
+    assert status.activation == "ACTIVE"
 
 
 def test_other_refusals_pass_on(tmp_path: Path) -> None:
