@@ -26,7 +26,7 @@ def demo(
     ] = OUTPUT,
 ) -> None:
     """Run a marketplace and two platforms, and leave a page about what happened."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     began = time.monotonic()

@@ -13,7 +13,7 @@ from uuid import UUID
 from rich.console import Console
 
 from examples.demo import messages as who
-from examples.demo.checks import check_data
+from examples.demo.checks import check_data, check_marketplace, check_withdrawal, states
 from examples.demo.companies import (
     Company,
     DidNotHappen,
@@ -27,23 +27,13 @@ from examples.demo.companies import (
 )
 from examples.demo.drawing import STEPS, short
 from examples.demo.messages import Messages
+from examples.demo.outcome import audit_trail, load_curves, timelines
+from examples.demo.portfolio import DENIED, EXPECTED, GRANTED, WITHDRAWN
 from examples.demo.processes import ServerProcess, free_port
-from examples.demo.report import (
-    Check,
-    LoadCurve,
-    Participant,
-    Report,
-    Timeline,
-    TimelineGroup,
-    Transition,
-)
+from examples.demo.report import Participant, Report
 from mpp_sdk.contracts.marketplace.client import MarketplaceClient
 from mpp_sdk.contracts.marketplace.models import (
-    AuditedKind,
-    AuditEntry,
-    ConsentState,
     DataStandard,
-    DeliveryState,
     Integration,
     MarketPlayerRole,
     OfferDraft,
@@ -60,21 +50,9 @@ from mpp_sdk.contracts.marketplace.models import (
 from mpp_sdk.database import open_database, reading
 from mpp_sdk.metering.store import MeteringStore
 
-GRANTED = ("ZIVxxxxxxxxxx", "HOUSEHOLD-A", "HOUSEHOLD-B")
-DENIED = "571313000000002000"
-WITHDRAWN = "HOUSEHOLD-C"
-TITLES = {
-    "ZIVxxxxxxxxxx": "A household in Crevillent (STG S02 report)",
-    "HOUSEHOLD-A": "Household A (hourly CSV)",
-    "HOUSEHOLD-B": "Household B (half-hourly CSV)",
-    WITHDRAWN: "Household C (half-hourly CSV): the customer withdraws in the middle",
-    DENIED: "A point of delivery from a CIM document: the customer refuses",
-}
 INTERIM_INTERVAL = "PT5S"
 _SHOWN_EACH = (5, 6)
 _NAMES = {person.key: f"{person.name} ({person.kind})" for person in who.PARTICIPANTS}
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Scenario:
@@ -283,7 +261,7 @@ class Scenario:
             return (
                 all(ours.count(pod) == theirs.count(pod) for pod in GRANTED)
                 and ours.count(WITHDRAWN) == 0
-                and _states(operator, subscription_id) == _EXPECTED
+                and states(operator, subscription_id) == EXPECTED
             )
 
         wait_until("The end of the exchange", lambda: complete() or None, seconds=120)
@@ -295,7 +273,7 @@ class Scenario:
         self, operator: MarketplaceClient, requester: Company, subscription_id: UUID
     ) -> Report:
         self._show()
-        trail = _audit_trail(operator, subscription_id)
+        ours, theirs = self._store("aggregator"), self._store("local_operator")
         subscription = requester.client.read_subscription(subscription_id).body
         accepted = subscription.created_at
         first_data = min(m.at for m in self._messages.all if m.step == 7 and m.status == 200)
@@ -304,60 +282,21 @@ class Scenario:
             ended_at=datetime.now(UTC),
             acceptance_to_active=expect(subscription.activated_at) - accepted,
             acceptance_to_first_data=first_data - accepted,
-            readings_received=self._store("aggregator").count(),
+            readings_received=ours.count(),
             participants=[
                 person
                 for person in who.PARTICIPANTS
                 if any(person.key in (m.sender, m.receiver) for m in self._messages.all)
             ],
             messages=self._messages.all,
-            groups=_groups(trail, subscription),
-            curves=self._curves(),
-            checks=self._checks(operator, subscription),
+            groups=timelines(audit_trail(operator, subscription_id), subscription),
+            curves=load_curves(ours),
+            checks=[
+                *check_data(ours, theirs, with_consent=GRANTED, without=(DENIED, WITHDRAWN)),
+                check_withdrawal(self._messages.all),
+                *check_marketplace(operator, subscription),
+            ],
         )
-
-    def _curves(self) -> list[LoadCurve]:
-        store = self._store("aggregator")
-        curves = []
-        for pod in GRANTED:
-            for series in store.read(pod, _EARLIEST, _LATEST):
-                signed = [(at, quantity) for at, quantity in series.signed if quantity is not None]
-                if any(quantity for _, quantity in signed):
-                    curves.append(LoadCurve(pod, TITLES[pod], series.iso_resolution, signed))
-        return curves
-
-    def _checks(self, operator: MarketplaceClient, subscription: Subscription) -> list[Check]:
-        ours, theirs = self._store("aggregator"), self._store("local_operator")
-        states = _states(operator, subscription.subscription_id)
-        pages = [m.status for m in self._messages.all if WITHDRAWN in m.path]
-        deliveries = operator.list_deliveries(subscription_id=subscription.subscription_id)
-        overdue = operator.list_overdue()
-        statuses = operator.list_interim_statuses(subscription.subscription_id)
-        return [
-            *check_data(ours, theirs, with_consent=GRANTED, without=(DENIED, WITHDRAWN)),
-            Check(
-                "The withdrawal came in the middle of the exchange, and stopped it.",
-                pages.count(200) > 0 and 403 in pages and pages.index(403) >= pages.count(200),
-                f"{pages.count(200)} pages were given before the refusal.",
-            ),
-            Check(
-                "The marketplace knows every consent and activation.",
-                states == _EXPECTED,
-                "; ".join(f"{pod}: {consent}" for pod, (consent, _) in states.items()),
-            ),
-            Check(
-                "Both platforms acknowledged, and every delivery arrived.",
-                subscription.state is SubscriptionState.ACTIVE
-                and len(subscription.acknowledged_by) == 2
-                and all(d.state is DeliveryState.DELIVERED for d in deliveries.items),
-                f"{len(deliveries.items)} deliveries.",
-            ),
-            Check(
-                "The service reports its status in time.",
-                bool(statuses.items) and not overdue.items,
-                f"{len(statuses.items)} statuses, {len(overdue.items)} overdue.",
-            ),
-        ]
 
     # ---- telling
 
@@ -381,7 +320,6 @@ class Scenario:
                 f"  [dim]{elapsed:6.2f} s[/]  [b]{message.step}[/]  {_NAMES[message.sender]}"
                 f" [dim]→[/] {_NAMES[message.receiver]}: {message.method} {short(message.path)}"
                 f" [{tone}]{message.status}[/]",
-                soft_wrap=True,
             )
 
     def _seen(self, step: int, status: int, path: str = "") -> bool:
@@ -399,69 +337,6 @@ class Scenario:
 
     def _store(self, module: str) -> MeteringStore:
         return MeteringStore(reading(open_database(f"sqlite:///{self._folder / module}.db")))
-
-
-def _states(operator: MarketplaceClient, subscription_id: UUID) -> dict[str, tuple[str, str]]:
-    """Return the states of consent and activation of each PoD, as the marketplace knows them."""
-    return {
-        pod.pod_id: (str(pod.consent or ""), str(pod.activation or ""))
-        for pod in operator.list_points_of_delivery(subscription_id).items
-    }
-
-
-_EXPECTED = {
-    **{pod: (str(ConsentState.GRANTED), "ACTIVE") for pod in GRANTED},
-    DENIED: (str(ConsentState.DENIED), ""),
-    WITHDRAWN: (str(ConsentState.WITHDRAWN), "ENDED"),
-}
-
-
-def _groups(trail: Sequence[AuditEntry], subscription: Subscription) -> list[TimelineGroup]:
-    def line(name: str, kind: AuditedKind, entity_id: str) -> Timeline:
-        return Timeline(
-            name,
-            [
-                Transition(entry.occurred_at, entry.to_state, entry.reason or "")
-                for entry in trail
-                if entry.entity_kind is kind
-                and entry.entity_id == entity_id
-                and entry.to_state is not None
-            ],
-        )
-
-    subscription_id = str(subscription.subscription_id)
-    groups = [
-        TimelineGroup(
-            "The subscription",
-            f"{subscription.service_name}, from {subscription.provider.name} to"
-            f" {subscription.requester.name}",
-            [line("subscription", AuditedKind.SUBSCRIPTION, subscription_id)],
-        )
-    ]
-    for pod, title in TITLES.items():
-        entity = f"{subscription_id}/{pod}"
-        groups.append(
-            TimelineGroup(
-                pod,
-                title,
-                [
-                    line("consent", AuditedKind.CONSENT, entity),
-                    line("activation", AuditedKind.ACTIVATION, entity),
-                ],
-            )
-        )
-    return groups
-
-
-def _audit_trail(operator: MarketplaceClient, subscription_id: UUID) -> list[AuditEntry]:
-    entries: list[AuditEntry] = []
-    cursor: str | None = None
-    while True:
-        page = operator.list_audit_trail(subscription_id=subscription_id, limit=200, cursor=cursor)
-        entries += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return sorted(entries, key=lambda entry: entry.occurred_at)
 
 
 def _run(module: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import examples.demo.__main__ as demo
 from examples.demo.checks import check_data
+from examples.demo.portfolio import DENIED, GRANTED, WITHDRAWN
 from examples.demo.report import Check, Report
-from examples.demo.scenario import DENIED, GRANTED, WITHDRAWN
 from mpp_sdk.database import open_database
 from mpp_sdk.metering.model import Direction, PointOfDelivery, Reading, ReadingSeries
 from mpp_sdk.metering.store import MeteringStore
