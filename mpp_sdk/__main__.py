@@ -140,6 +140,14 @@ def withdraw_consent(
     _show_pod(platform.consents.withdraw(subscription_id, pod_id, reason))
 
 
+@consents.command("ask-again")
+def ask_again(pod_id: PodArgument, subscription: SubscriptionOption = None) -> None:
+    """Begin a new round after a consent was denied, withdrawn, timed out or expired."""
+    platform = MarketPlayerPlatform()
+    subscription_id = _subscription_of(platform, pod_id, subscription)
+    _show_pod(platform.consents.ask_again(subscription_id, pod_id))
+
+
 def load_platform(path: str) -> type[MarketPlayerPlatform]:
     """Return the class that `module:Class` names. Raises typer.BadParameter when it is none."""
     module_name, _, class_name = path.partition(":")

@@ -49,7 +49,7 @@ INBOUND_KEY = "fxk_a-key-that-only-this-test-knows"
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _COMMAND = re.compile(
-    r"(?:^|[\s`(/])(flexagora|python -m mpp_sdk) ((?:[a-z]+(?: |`|$))+)", re.MULTILINE
+    r"(?:^|[\s`(/])(flexagora|python -m mpp_sdk) ((?:[a-z][a-z-]*(?: |`|$))+)", re.MULTILINE
 )
 _SETTING = re.compile(r"\b(?:FLEXAGORA|MPP)_[A-Z][A-Z_]*[A-Z]\b")
 
