@@ -74,7 +74,8 @@ def create_app(settings: Settings) -> ASGIApp:
     """Return the marketplace as an ASGI application.
 
     Delivery and periodic jobs run for as long as it is served. Raises Unavailable when the database
-    is not at the revision that this version needs; an embedded one is brought there.
+    is not at the revision that this version needs; an embedded one is brought there. Raises
+    SettingsError when it cannot run with the settings.
     """
     environment = open_environment(settings)
     wire()
@@ -87,7 +88,11 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 def open_environment(settings: Settings) -> Environment:
-    """Return the environment of the settings, its database ready. Raises Unavailable."""
+    """Return the environment of the settings, its database ready.
+
+    Raises SettingsError, and Unavailable as create_app does.
+    """
+    settings.check_keys()
     if settings.embedded:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     environment = Environment(

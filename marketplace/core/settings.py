@@ -8,9 +8,20 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mpp_sdk.errors import FlexagoraError
 from mpp_sdk.secrets import SecretBox, load_or_create_key
 
 _KEY_FILE = "secret.key"
+_MAKE_A_KEY = (
+    "Make one with `python -c 'from cryptography.fernet import Fernet; "
+    "print(Fernet.generate_key().decode())'`."
+)
+
+
+class SettingsError(FlexagoraError):
+    """The settings are each well formed, and the marketplace cannot run with them."""
+
+    title = "The settings cannot be used"
 
 
 class Settings(BaseSettings):
@@ -45,7 +56,7 @@ class Settings(BaseSettings):
         default=(),
         description="The keys (Fernet, base64) that encrypt what the marketplace presents to "
         "platforms, separated by commas. The first encrypts, every one decrypts. Empty: a key "
-        "file in the data folder, made the first time.",
+        "file in the data folder, made the first time; with the embedded database only.",
     )
     public_url: str = Field(
         default="",
@@ -169,3 +180,22 @@ class Settings(BaseSettings):
         """What encrypts and decrypts the secrets that the marketplace presents to others."""
         keys = [key.get_secret_value() for key in self.secret_keys]
         return SecretBox(keys or [load_or_create_key(self.data_dir / _KEY_FILE)])
+
+    def check_keys(self) -> None:
+        """Raise SettingsError unless the marketplace can encrypt with what is set.
+
+        A database that is not embedded may have several processes, each with a data folder of its
+        own: a key that one of them made would leave the others unable to read what it wrote.
+        """
+        if not self.secret_keys and not self.embedded:
+            raise SettingsError(
+                "This database needs FLEXAGORA_SECRET_KEYS, the same for every process. "
+                + _MAKE_A_KEY
+            )
+        try:
+            for key in self.secret_keys:
+                SecretBox([key.get_secret_value()])
+        except ValueError as error:
+            raise SettingsError(
+                f"FLEXAGORA_SECRET_KEYS holds what is not a Fernet key. {_MAKE_A_KEY}"
+            ) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from examples.demo.processes import free_port
@@ -23,6 +24,7 @@ def flexagora(tmp_path: Path) -> Run:
     def run(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         settings = {
             "FLEXAGORA_DATABASE_URL": database_url,
+            "FLEXAGORA_SECRET_KEYS": Fernet.generate_key().decode(),
             "FLEXAGORA_DATA_DIR": str(tmp_path),
             "FLEXAGORA_PORT": str(free_port()),
         }

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from marketplace.app import create_app
 from marketplace.core import migrations
@@ -46,7 +48,8 @@ def test_everything_that_it_started_ends_with_it(tmp_path: Path) -> None:
 def test_a_database_that_was_not_upgraded_is_refused_with_what_to_do(
     tmp_path: Path, postgres_url: str
 ) -> None:
-    settings = Settings(data_dir=tmp_path, database_url=postgres_url)
+    key = SecretStr(Fernet.generate_key().decode())
+    settings = Settings(data_dir=tmp_path, database_url=postgres_url, secret_keys=(key,))
     with pytest.raises(Unavailable, match="flexagora database upgrade"):
         create_app(settings)
     engine = open_database(postgres_url)

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,29 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     result = runner.invoke(app, ["settings"])
     assert result.exit_code == 1
     assert "FLEXAGORA_PORT" in result.output
+
+
+@pytest.mark.parametrize("command", [["serve"], ["deliver"], ["operator", "list"]])
+def test_postgresql_needs_a_key_that_every_process_has(
+    monkeypatch: pytest.MonkeyPatch, postgres_url: str, data_dir: Path, command: list[str]
+) -> None:
+    monkeypatch.setenv("FLEXAGORA_DATABASE_URL", postgres_url)
+    refused = run(*command, exit_code=1)
+    assert len(refused.splitlines()) == 1
+    assert "FLEXAGORA_SECRET_KEYS" in refused
+    assert not data_dir.exists()
+    shown = re.search(r"python -c '(.*)'", refused)
+    assert shown
+    made = subprocess.run(
+        [sys.executable, "-c", shown[1]], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    monkeypatch.setenv("FLEXAGORA_SECRET_KEYS", made)
+    assert "flexagora database upgrade" in run(*command, exit_code=1)
+
+
+def test_what_is_no_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEXAGORA_SECRET_KEYS", "hidden")
+    refused = run("operator", "list", exit_code=1)
+    assert "FLEXAGORA_SECRET_KEYS" in refused
+    assert "hidden" not in refused
+    assert len(refused.splitlines()) == 1
