@@ -3,6 +3,7 @@
 import getpass
 import json
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from marketplace.app import create_app, delivery_part, metadata, open_environmen
 from marketplace.core import migrations
 from marketplace.core.actor import Actor, acting_as
 from marketplace.core.environment import in_environment
-from marketplace.core.settings import Settings
+from marketplace.core.settings import Settings, check_names
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import service as identity
 from mpp_sdk.database import open_database
@@ -161,6 +162,7 @@ def check() -> None:
 def _settings(**given: Any) -> Settings:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    check_names(os.environ)
     return Settings(**given)
 
 

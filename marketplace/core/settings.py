@@ -1,6 +1,8 @@
 """The settings of the marketplace, read from the environment."""
 
+from collections.abc import Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,8 @@ from mpp_sdk.errors import FlexagoraError
 from mpp_sdk.secrets import SecretBox, load_or_create_key
 
 _KEY_FILE = "secret.key"
+_PREFIX = "FLEXAGORA_"
+_OF_THE_TESTS = "FLEXAGORA_TEST_"
 _MAKE_A_KEY = (
     "Make one with `python -c 'from cryptography.fernet import Fernet; "
     "print(Fernet.generate_key().decode())'`."
@@ -30,7 +34,7 @@ class Settings(BaseSettings):
     Durations are ISO 8601 (`PT15S`, `P90D`).
     """
 
-    model_config = SettingsConfigDict(env_prefix="FLEXAGORA_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
     data_dir: Path = Field(
         default=Path("var"),
@@ -199,3 +203,22 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"FLEXAGORA_SECRET_KEYS holds what is not a Fernet key. {_MAKE_A_KEY}"
             ) from error
+
+
+def check_names(environment: Iterable[str]) -> None:
+    """Raise SettingsError for names of the environment that look like settings and are none."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    unknown = [
+        name
+        for name in environment
+        if name.upper().startswith(_PREFIX)
+        and not name.upper().startswith(_OF_THE_TESTS)
+        and name.upper() not in known
+    ]
+    if unknown:
+        raise SettingsError(" ".join(f"There is no {_nearest(name, known)}" for name in unknown))
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    [nearest] = get_close_matches(name.upper(), known, n=1, cutoff=0)
+    return f"{name}; did you mean {nearest}?"

@@ -102,3 +102,23 @@ def test_what_is_no_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "FLEXAGORA_SECRET_KEYS" in refused
     assert "hidden" not in refused
     assert len(refused.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("FLEXAGORA_PROT", "FLEXAGORA_PORT"),
+        ("FLEXAGORA_SECRET_KEY", "FLEXAGORA_SECRET_KEYS"),
+        ("flexagora_database", "FLEXAGORA_DATABASE_URL"),
+    ],
+)
+def test_what_is_no_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, misspelt: str, meant: str
+) -> None:
+    monkeypatch.setenv("FLEXAGORA_TEST_ANYTHING", "this is for the tests")
+    run("settings")
+    monkeypatch.setenv(misspelt, "hidden")
+    for command in (["settings"], ["serve"], ["database", "check"]):
+        refused = run(*command, exit_code=1)
+        assert f"There is no {misspelt}; did you mean {meant}?" in refused
+        assert len(refused.splitlines()) == 1
