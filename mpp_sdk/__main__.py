@@ -12,6 +12,8 @@ import typer
 
 from mpp_sdk.client import ProblemError
 from mpp_sdk.errors import FlexagoraError, NotFound
+from mpp_sdk.notifications.log import UNDELIVERED, LoggedNotification
+from mpp_sdk.outbox import EventState
 from mpp_sdk.platform import MarketPlayerPlatform
 from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.pods import SubscribedPod
@@ -24,8 +26,10 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="The API keys between this platform and the marketplace.")
 consents = typer.Typer(help="The consents of customers, where this platform is the provider.")
+notifications = typer.Typer(help="The notifications on their way to the marketplace.")
 app.add_typer(keys, name="keys")
 app.add_typer(consents, name="consents")
+app.add_typer(notifications, name="notifications")
 
 PodArgument = Annotated[str, typer.Argument(help="The id of the point of delivery.")]
 SubscriptionOption = Annotated[
@@ -148,6 +152,26 @@ def ask_again(pod_id: PodArgument, subscription: SubscriptionOption = None) -> N
     _show_pod(platform.consents.ask_again(subscription_id, pod_id))
 
 
+@notifications.command("list")
+def list_notifications(
+    state: Annotated[
+        EventState | None, typer.Option(help="By default all that are not delivered.")
+    ] = None,
+) -> None:
+    """List what waits, is retried or is dead, the newest first, one JSON object in each line."""
+    states = UNDELIVERED if state is None else (state,)
+    for notification in MarketPlayerPlatform().notifications.all(states):
+        _show_notification(notification)
+
+
+@notifications.command("replay")
+def replay_notification(
+    event_id: Annotated[UUID, typer.Argument(help="The id of a dead notification.")],
+) -> None:
+    """Queue a dead notification again; it is sent while the platform is served."""
+    _show_notification(MarketPlayerPlatform().notifications.replay(event_id))
+
+
 def load_platform(path: str) -> type[MarketPlayerPlatform]:
     """Return the class that `module:Class` names. Raises typer.BadParameter when it is none."""
     module_name, _, class_name = path.partition(":")
@@ -187,7 +211,24 @@ def _show_pod(pod: SubscribedPod) -> None:
     )
 
 
-def _show(line: dict[str, str | None]) -> None:
+def _show_notification(notification: LoggedNotification) -> None:
+    next_attempt_at = notification.next_attempt_at
+    _show(
+        {
+            "eventId": str(notification.event_id),
+            "subscriptionId": str(notification.subscription_id),
+            "podId": notification.pod_id,
+            "kind": notification.kind,
+            "state": notification.state,
+            "attempts": notification.attempts,
+            "reason": notification.reason,
+            "occurredAt": notification.occurred_at.isoformat(),
+            "nextAttemptAt": next_attempt_at.isoformat() if next_attempt_at else None,
+        }
+    )
+
+
+def _show(line: dict[str, str | int | None]) -> None:
     typer.echo(json.dumps({name: value for name, value in line.items() if value is not None}))
 
 

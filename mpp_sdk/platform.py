@@ -18,6 +18,7 @@ from mpp_sdk.eu_mp import EuMpService, MarketplaceAuthenticator
 from mpp_sdk.inbox import Inbox
 from mpp_sdk.jobs import Job
 from mpp_sdk.notifications.connection import MarketplaceConnection
+from mpp_sdk.notifications.log import NotificationLog
 from mpp_sdk.notifications.notifier import OutboxNotifier
 from mpp_sdk.notifications.sender import LEASE, NotificationSender
 from mpp_sdk.outbox import Outbox
@@ -84,6 +85,7 @@ class MarketPlayerPlatform:
         outbox = Outbox(self.engine, OUTBOX_TABLES, box, lease_duration=LEASE)
         self._sender = NotificationSender(outbox, self.marketplace)
         self._notifier = OutboxNotifier(self.transactions, outbox, self._sender.wake)
+        self.notifications = NotificationLog(self.transactions, outbox, self._sender.wake)
 
         self.subscriptions = Subscriptions(self.transactions, box)
         self.points_of_delivery = PointsOfDelivery(self.transactions)
@@ -101,6 +103,7 @@ class MarketPlayerPlatform:
         self.every(_HOUSEKEEPING, self._keep_house)
         self.every(_KEY_CHECK, self._refresh_key)
         self.every(_PURGE, self._edge.forget_old_replies)
+        self.every(_PURGE, self._forget_notifications)
 
     # ---- for the integrator to override
 
@@ -209,6 +212,9 @@ class MarketPlayerPlatform:
 
     def _refresh_key(self) -> None:
         self.marketplace.refresh_key_if_due(self.settings.key_refresh_before)
+
+    def _forget_notifications(self) -> None:
+        self.notifications.forget_delivered(clock.now() - self.settings.notification_retention)
 
     def _keep_house(self) -> None:
         moment = clock.now()

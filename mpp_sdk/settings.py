@@ -72,6 +72,10 @@ class PlatformSettings(BaseSettings):
     consent_timeout: timedelta = Field(
         default=timedelta(days=14), description="How long a customer has to answer."
     )
+    notification_retention: timedelta = Field(
+        default=timedelta(days=30),
+        description="How long a delivered notification is kept; others are kept until they are.",
+    )
 
     @field_validator("signing_secrets", "encryption_keys", mode="before")
     @classmethod

@@ -1,22 +1,31 @@
 """The command line of a platform, on the database of its settings."""
 
 import json
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from typer.testing import CliRunner
 
+from mpp_sdk import clock
 from mpp_sdk.__main__ import app
 from mpp_sdk.contracts.eu_mp.models import PlatformRole
+from mpp_sdk.errors import IllegalTransition, NotFound
+from mpp_sdk.outbox import EventState, NoResponse, Outbox, Response, Sent
 from mpp_sdk.platform import MarketPlayerPlatform
-from tests.functional.sdk.support import confirmed
+from mpp_sdk.state.tables import OUTBOX_TABLES
+from tests.functional.sdk.support import confirmed, wait_for
+
+PROBLEM = '{"title": "Not valid", "status": 422, "detail": "The point of delivery is unknown."}'
 
 
 @pytest.fixture
 def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MarketPlayerPlatform:
     monkeypatch.setenv("MPP_DATABASE_URL", f"sqlite:///{tmp_path / 'platform.db'}")
+    monkeypatch.setenv("MPP_MARKETPLACE_URL", "http://127.0.0.1:9")
     return MarketPlayerPlatform()
 
 
@@ -48,3 +57,65 @@ def test_a_customer_is_asked_again_after_a_withdrawal(
     assert (withdrawn["consent"], withdrawn["activation"]) == ("WITHDRAWN", "ENDED")
     assert (asked["consent"], asked["activation"]) == ("REQUESTED", "ENDED")
     assert (again["consent"], again["activation"]) == ("GRANTED", "ACTIVE")
+
+
+def attempt(platform: MarketPlayerPlatform, answer: Response | NoResponse) -> None:
+    """Let one attempt to send the next notification have an answer."""
+    outbox = Outbox(platform.engine, OUTBOX_TABLES, platform.settings.secret_box())
+    [claim] = outbox.claim("the test", 1)
+    outbox.release(claim.lease, [Sent(claim.events[0], clock.now(), 1, answer)])
+
+
+def test_notifications_are_listed_with_what_became_of_them_and_the_dead_are_replayed(
+    platform: MarketPlayerPlatform, subscription_id: UUID
+) -> None:
+    for number in (1, 2, 3, 4):
+        platform.consents.request(subscription_id, [f"POD-{number}"])
+    attempt(platform, Response(200))
+    attempt(platform, Response(422, body=PROBLEM))
+    attempt(platform, NoResponse("No connection could be made."))
+    shown = {line["podId"]: line for line in run("notifications", "list")}
+    [dead] = run("notifications", "list", "--state", "DEAD")
+
+    assert {
+        pod: (one["state"], one["attempts"], one.get("reason")) for pod, one in shown.items()
+    } == {
+        "POD-4": ("QUEUED", 0, None),
+        "POD-3": ("RETRYING", 1, "No connection could be made."),
+        "POD-2": ("DEAD", 1, "The marketplace answered 422: The point of delivery is unknown."),
+    }
+    assert list(shown) == ["POD-4", "POD-3", "POD-2"]
+    assert "nextAttemptAt" in shown["POD-3"]
+    assert dead == shown["POD-2"]
+    assert (dead["kind"], dead["subscriptionId"]) == ("service.consent", str(subscription_id))
+
+    [queued] = run("notifications", "replay", dead["eventId"])
+    assert (queued["eventId"], queued["state"]) == (dead["eventId"], "QUEUED")
+    assert run("notifications", "list", "--state", "DEAD") == []
+    with pytest.raises(IllegalTransition):
+        run("notifications", "replay", dead["eventId"])
+    with pytest.raises(NotFound):
+        run("notifications", "replay", str(uuid4()))
+
+
+def test_delivered_notifications_are_forgotten_after_the_retention(
+    platform: MarketPlayerPlatform, subscription_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.consents.request(subscription_id, ["POD-1", "POD-2"])
+    attempt(platform, Response(200))
+    delivered = (EventState.DELIVERED,)
+
+    platform.start()  # runs each job once
+    time.sleep(0.5)
+    platform.stop()
+    assert [one.pod_id for one in platform.notifications.all(delivered)] == ["POD-1"]
+
+    later = clock.now() + timedelta(days=30, minutes=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    hurried = MarketPlayerPlatform()
+    hurried.start()
+    wait_for(lambda: not list(hurried.notifications.all(delivered)))
+    hurried.stop()
+    assert EventState.QUEUED in [
+        one.state for one in hurried.notifications.all() if one.pod_id == "POD-2"
+    ]
