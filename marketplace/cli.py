@@ -129,7 +129,8 @@ def upgrade(
         typer.echo(f"The database is at revision {migrations.revision_of(engine) or 'none'}.")
 
 
-@database_app.command()
+# Otherwise -1 would be taken for an option.
+@database_app.command(context_settings={"ignore_unknown_options": True})
 def downgrade(
     revision: Annotated[str, typer.Argument(help="Where to: -1, a revision, or base.")],
 ) -> None:

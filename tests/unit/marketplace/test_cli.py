@@ -59,6 +59,12 @@ def test_the_database_is_upgraded_checked_and_downgraded() -> None:
     assert "upgrade" in run("database", "check", exit_code=1)
 
 
+def test_the_database_is_brought_back_a_step() -> None:
+    upgraded = run("database", "upgrade")
+    assert run("database", "downgrade", "-1") != upgraded
+    assert "upgrade" in run("database", "check", exit_code=1)
+
+
 def test_every_setting_is_shown_and_secrets_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEXAGORA_DATABASE_URL", "postgresql+psycopg://me:hidden1@db/x")
     monkeypatch.setenv("FLEXAGORA_BROKER_URL", "amqp://me:hidden2@broker")
