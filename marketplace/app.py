@@ -30,7 +30,7 @@ from marketplace.delivery import queue
 from marketplace.delivery import service as delivery
 from marketplace.delivery.domain import EventKind
 from marketplace.delivery.listeners import on_delivered
-from marketplace.delivery.worker import DeliveryWorker, WakeUps, make_broker
+from marketplace.delivery.worker import DeliveryWorker, WakeUps, check_client, make_broker
 from marketplace.identity import access, rotation
 from marketplace.identity import service as identity
 from marketplace.identity.authentication import CredentialAuthenticator
@@ -75,9 +75,11 @@ def create_app(settings: Settings) -> ASGIApp:
 
     Delivery and periodic jobs run for as long as it is served. Raises Unavailable when the database
     is not at the revision that this version needs; an embedded one is brought there. Raises
-    SettingsError when it cannot run with the settings.
+    SettingsError when it cannot run with the settings, ModuleNotFoundError when a client that they
+    need is not installed.
     """
     environment = open_environment(settings)
+    check_client(settings.broker_url)
     wire()
     if settings.access_log is not None:
         log_to_file(settings.access_log)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from marketplace.app import create_app, delivery_part, metadata, open_environment
 from marketplace.core import migrations
@@ -38,6 +39,7 @@ app.add_typer(database_app, name="database")
 
 _URLS = ("database_url", "broker_url")
 _HIDDEN = "***"
+_EXTRAS = {"psycopg": "postgresql", "pika": "rabbitmq"}
 _DURATION = TypeAdapter(timedelta)
 
 
@@ -51,8 +53,14 @@ def serve(
     with _explained():
         settings = _settings(**{name: value for name, value in given.items() if value is not None})
         application = create_app(settings)
-        typer.echo(f"Flexagora is at {settings.effective_public_url}, its contracts at /docs")
-        serve_app(application, host=settings.host, port=settings.port)
+        serve_app(
+            application,
+            host=settings.host,
+            port=settings.port,
+            on_start=lambda _: typer.echo(
+                f"Flexagora is at {settings.effective_public_url}, its contracts at /docs"
+            ),
+        )
 
 
 @app.command()
@@ -200,6 +208,28 @@ def _explained() -> Iterator[None]:
             names = ".".join(str(part) for part in problem["loc"])
             typer.echo(f"FLEXAGORA_{names.upper()}: {problem['msg']}", err=True)
         raise typer.Exit(1) from error
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
+            raise
+        typer.echo(
+            f"The settings need a client that is not installed: pip install 'flexagora[{extra}]'",
+            err=True,
+        )
+        raise typer.Exit(1) from error
+    except (OperationalError, ArgumentError) as error:
+        typer.echo(f"The database cannot be used: {_in_one_line(error)}", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        what = f" {error.filename}" if error.filename else ""
+        typer.echo(f"{error.strerror or error}{what}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _in_one_line(error: SQLAlchemyError) -> str:
+    """Return what the driver says, without the statement that it was asked."""
+    said = error.orig if isinstance(error, OperationalError) else error
+    return " ".join(str(said).split())
 
 
 def _shown(name: str, value: object) -> str:

@@ -4,6 +4,7 @@ A message carries nothing but "look now". What is due, and when, is in the datab
 that is down, empty or repeats itself changes when an event is sent by a poll's length, no more.
 """
 
+import importlib
 import logging
 import threading
 from collections.abc import Callable
@@ -22,6 +23,15 @@ from mpp_sdk.transport import AddressPolicy, GuardedSession
 _LOG = logging.getLogger(__name__)
 _QUEUE = "flexagora.wake"
 _MAX_AGE_MS = 10_000  # by then the pollers have looked anyway
+
+
+def check_client(broker_url: str) -> None:
+    """Raise ModuleNotFoundError when the client that a broker needs is not installed.
+
+    Whoever only connects later, in another thread, asks before it starts.
+    """
+    if broker_url:
+        importlib.import_module("dramatiq.brokers.rabbitmq")
 
 
 def make_broker(broker_url: str) -> dramatiq.Broker:

@@ -1,13 +1,17 @@
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import requests
+from cryptography.fernet import Fernet
+from sqlalchemy import make_url
 from typer.testing import CliRunner
 
+from examples.demo.processes import free_port
 from marketplace.app import create_app
 from marketplace.cli import app
 from marketplace.core.settings import Settings
@@ -128,3 +132,73 @@ def test_what_is_no_setting_is_named(
         refused = run(*command, exit_code=1)
         assert f"There is no {misspelt}; did you mean {meant}?" in refused
         assert len(refused.splitlines()) == 1
+
+
+@pytest.fixture
+def on_postgresql(monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> str:
+    monkeypatch.setenv("FLEXAGORA_DATABASE_URL", postgres_url)
+    monkeypatch.setenv("FLEXAGORA_SECRET_KEYS", Fernet.generate_key().decode())
+    return postgres_url
+
+
+COMMANDS = [["serve"], ["deliver"], ["operator", "list"], ["database", "upgrade"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_database_that_does_not_answer_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, on_postgresql: str, command: list[str]
+) -> None:
+    away = make_url(on_postgresql).set(port=free_port(), password="hidden")
+    monkeypatch.setenv("FLEXAGORA_DATABASE_URL", away.render_as_string(hide_password=False))
+    refused = run(*command, exit_code=1)
+    assert "The database cannot be used" in refused
+    assert f"port {away.port}" in refused
+    assert "hidden" not in refused
+    assert len(refused.splitlines()) == 1
+
+
+def test_what_is_no_database_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEXAGORA_DATABASE_URL", "oracle-of-delphi")
+    monkeypatch.setenv("FLEXAGORA_SECRET_KEYS", Fernet.generate_key().decode())
+    refused = run("database", "check", exit_code=1)
+    assert "The database cannot be used" in refused
+    assert len(refused.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("on_postgresql")
+def test_without_the_client_of_postgresql_its_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    refused = run(*command, exit_code=1)
+    assert "pip install 'flexagora[postgresql]'" in refused
+    assert len(refused.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["serve", "deliver"])
+def test_without_the_client_of_rabbitmq_its_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("FLEXAGORA_BROKER_URL", "amqp://127.0.0.1:1")
+    monkeypatch.delitem(sys.modules, "dramatiq.brokers.rabbitmq", raising=False)
+    monkeypatch.setitem(sys.modules, "pika", None)
+    refused = run(command, exit_code=1)
+    assert "pip install 'flexagora[rabbitmq]'" in refused
+    assert len(refused.splitlines()) == 1
+
+
+def test_a_port_that_is_in_use_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = run("serve", "--port", str(port), exit_code=1)
+    assert "in use" in refused
+    assert str(port) in refused
+    assert len(refused.splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(data_dir: Path) -> None:
+    data_dir.write_text("a file")
+    refused = run("operator", "list", exit_code=1)
+    assert str(data_dir) in refused
+    assert len(refused.splitlines()) == 1
