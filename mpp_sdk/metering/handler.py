@@ -29,7 +29,7 @@ from mpp_sdk.metering.cim import (
     render,
 )
 from mpp_sdk.metering.model import check_period
-from mpp_sdk.metering.moments import check_year, format_moment
+from mpp_sdk.metering.moments import format_moment
 from mpp_sdk.metering.store import MeteringStore, Page
 from mpp_sdk.state.consents import Consents
 from mpp_sdk.state.pods import PointsOfDelivery, SubscribedPod
@@ -119,9 +119,7 @@ class MeteringProvider(MeteringHandler):
     ) -> Reply:
         """Return the first page of the readings of a period, in the rendering that is accepted."""
         subscription = self._own_subscription(subscription_id)
-        _check_year("start", start)
-        _check_year("end", end)
-        check_period(start, end)
+        check_period(start, end, within="")
         self._platform.points_of_delivery.check_readable(subscription_id, pod_id, start, end)
         page = self._store.page(pod_id, start, end, max_points)
         rendering = Rendering(current_call().media_type)
@@ -196,13 +194,6 @@ def _status(pod: SubscribedPod) -> PointOfDeliveryStatus:
         reason=pod.reason,
         updated_at=pod.updated_at,
     )
-
-
-def _check_year(name: str, moment: datetime) -> None:
-    try:
-        check_year(moment)
-    except ValueError as error:
-        raise InvalidInput.field(name, "year", f"The {name} is out of range: {error}.") from error
 
 
 def _encode(pod_id: str) -> str:

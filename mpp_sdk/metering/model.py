@@ -217,25 +217,26 @@ def plain(quantity: Decimal | int) -> str:
     )
 
 
-def check_period(start: datetime, end: datetime, pointer: str = "") -> None:
+def check_period(start: datetime, end: datetime, within: str = "/") -> None:
     """Raise InvalidInput unless both moments can be calculated with and the end is the later one.
 
-    They must have an offset and be of the years 1900 to 2999.
+    They must have an offset and be of the years 1900 to 2999. The error names `start` or `end`
+    after `within`: a JSON pointer with a slash at its end, or nothing for two parameters.
     """
     for name, moment in (("start", start), ("end", end)):
         if moment.tzinfo is None:
             raise InvalidInput.field(
-                f"{pointer}/{name}", "offset", f"The {name} must have an offset."
+                f"{within}{name}", "offset", f"The {name} must have an offset."
             )
         try:
             check_year(moment)
         except ValueError as error:
             raise InvalidInput.field(
-                f"{pointer}/{name}", "range", f"The {name} is out of range: {error}."
+                f"{within}{name}", "range", f"The {name} is out of range: {error}."
             ) from error
     if end <= start:
         raise InvalidInput.field(
-            f"{pointer}/end",
+            f"{within}end",
             "endAfterStart",
             f"The end, {end.astimezone(UTC).isoformat()}, must be after the start,"
             f" {start.astimezone(UTC).isoformat()}.",

@@ -79,7 +79,7 @@ class Period:
     reason_codes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_period(self.start, self.end, "/timeInterval")
+        check_period(self.start, self.end, "/timeInterval/")
         object.__setattr__(self, "start", self.start.astimezone(UTC))
         object.__setattr__(self, "end", self.end.astimezone(UTC))
         if self.resolution <= timedelta(0) or (self.end - self.start) % self.resolution:

@@ -288,6 +288,25 @@ def test_who_calls_and_what_is_asked_for_is_checked(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("query", "pointer", "rule"),
+    [
+        ({"end": "2020-01-01T00:00:00Z"}, "end", "endAfterStart"),
+        ({"end": "3000-01-01T00:00:00Z"}, "end", "range"),
+        ({"start": "1899-12-31T00:00:00Z"}, "start", "range"),
+    ],
+)
+def test_a_bad_period_is_refused_with_the_parameter_and_the_rule(
+    tmp_path: Path, query: dict[str, str], pointer: str, rule: str
+) -> None:
+    with exchange(f"sqlite:///{tmp_path / 'o.db'}", tmp_path) as one:
+        one.requester.request(["POD-1"])
+        answer = one.get("POD-1", **query)
+    assert answer.status_code == 400
+    [error] = answer.json()["errors"]
+    assert (error["pointer"], error["rule"]) == (pointer, rule)
+
+
 def test_accept_chooses_the_rendering_and_both_tell_the_same(tmp_path: Path) -> None:
     with exchange(f"sqlite:///{tmp_path / 'o.db'}", tmp_path) as one:
         one.requester.request(["POD-1"])
