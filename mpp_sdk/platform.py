@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Protocol
 
+from sqlalchemy import text
 from starlette.types import ASGIApp
 
 from mpp_sdk import clock
@@ -39,7 +40,7 @@ from mpp_sdk.transport import AddressPolicy, GuardedSession
 from mpp_sdk.web.binding import BoundContract, bind, methods_of
 from mpp_sdk.web.call import Authenticator
 from mpp_sdk.web.contract import Contract
-from mpp_sdk.web.server import compose
+from mpp_sdk.web.server import compose, health_route
 
 _LOG = logging.getLogger(__name__)
 _HOUSEKEEPING = timedelta(seconds=1)
@@ -156,8 +157,12 @@ class MarketPlayerPlatform:
         self._services.append(service)
 
     def app(self) -> ASGIApp:
-        """Return the ASGI application; while it is served, notifications are sent and jobs run."""
-        return compose(self.bound_contracts(), lifespan=self._lifespan)
+        """Return the ASGI application; while it is served, notifications are sent and jobs run.
+
+        `GET /healthz` answers 200 while the database answers, and 503 otherwise.
+        """
+        health = health_route(self._check_database)
+        return compose(self.bound_contracts(), [health], lifespan=self._lifespan)
 
     def bound_contracts(self) -> list[BoundContract]:
         """Return the contracts that this platform serves."""
@@ -209,6 +214,10 @@ class MarketPlayerPlatform:
 
     def _lifespan(self, _app: Any) -> AbstractAsyncContextManager[None]:
         return self._serving()
+
+    def _check_database(self) -> None:
+        with self.transactions.reading() as session:
+            session.execute(text("SELECT 1"))
 
     def _refresh_key(self) -> None:
         self.marketplace.refresh_key_if_due(self.settings.key_refresh_before)
