@@ -243,6 +243,7 @@ def _marketplace(name: str, url: str, things: _Things) -> Target:
         things.known,
         things.body,
         things.renew,
+        frozenset({str(things.provider.player_id), str(things.requester.player_id)}),
     )
 
 

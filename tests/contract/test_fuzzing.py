@@ -19,7 +19,7 @@ from mpp_sdk.web.server import BackgroundServer, compose
 from .fuzzing import Target, fuzz
 from .targets import NAMES, served_contracts
 
-CASES = int(os.environ.get("FLEXAGORA_FUZZ_CASES", "6"))
+CASES = int(os.environ.get("FLEXAGORA_FUZZ_CASES", "5"))
 SEED = int(os.environ.get("FLEXAGORA_FUZZ_SEED", "1"))
 SAMPLE = 0.1
 """The share of the systematic cases that is made; thousands belong to the long run."""
