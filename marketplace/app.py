@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import MetaData, text
+from sqlalchemy import Column, MetaData, text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -138,6 +138,17 @@ def metadata() -> MetaData:
     for capability in CAPABILITIES:
         _module(capability, "tables")
     return Base.metadata
+
+
+def encrypted_columns() -> list[Column[Any]]:
+    """Return every column that holds what the settings' keys encrypt."""
+    tables = metadata().tables
+    return [
+        tables["platform_key"].c.encrypted_key,
+        tables["signing_secret"].c.encrypted_secret,
+        tables["outbox_event"].c.encrypted_secrets,
+        tables["idempotent_reply"].c.reply,
+    ]
 
 
 def wire() -> None:

@@ -16,10 +16,17 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
-from marketplace.app import create_app, delivery_part, metadata, open_environment
+from marketplace.app import (
+    create_app,
+    delivery_part,
+    encrypted_columns,
+    metadata,
+    open_environment,
+)
 from marketplace.core import migrations
 from marketplace.core.actor import Actor, acting_as
 from marketplace.core.environment import in_environment
+from marketplace.core.reencryption import reencrypt
 from marketplace.core.settings import Settings, check_names
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import service as identity
@@ -33,9 +40,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 operator_app = typer.Typer(help="The accounts of those who run the marketplace.")
+secrets_app = typer.Typer(help="The secrets that are stored encrypted.")
 database_app = typer.Typer(help="The database's schema.")
 app.add_typer(operator_app, name="operator")
 app.add_typer(database_app, name="database")
+app.add_typer(secrets_app, name="secrets")
 
 _URLS = ("database_url", "broker_url")
 _HIDDEN = "***"
@@ -166,6 +175,23 @@ def check() -> None:
         if differences:
             raise typer.Exit(1)
         typer.echo(f"The database is at revision {found}, as it should be.")
+
+
+@secrets_app.command("rotate")
+def rotate_secrets() -> None:
+    """Encrypt every stored secret with the first key, so that the others can be dropped.
+
+    It may be interrupted and run again, also while the marketplace runs.
+    """
+    with _explained():
+        environment = open_environment(_settings())
+        box = environment.settings.secret_box
+        done = [reencrypt(environment.engine, box, column) for column in encrypted_columns()]
+    typer.echo(f"Encrypted with the first key now: {sum(one.renewed for one in done)}.")
+    unreadable = sum(one.unreadable for one in done)
+    if unreadable:
+        typer.echo(f"Not readable with any of the keys: {unreadable}.", err=True)
+        raise typer.Exit(1)
 
 
 def _settings(**given: Any) -> Settings:

@@ -36,7 +36,9 @@ class SecretBox:
     """Encrypts what must be presented again later. The first key encrypts, every key decrypts."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        fernets = [Fernet(key) for key in keys]
+        self._first = fernets[0]
+        self._fernet = MultiFernet(fernets)
 
     def encrypt(self, plain: str) -> str:
         """Return the text encrypted and authenticated, as ASCII."""
@@ -48,6 +50,16 @@ class SecretBox:
             return self._fernet.decrypt(encrypted.encode()).decode()
         except InvalidToken as error:
             raise Unavailable("A stored secret cannot be read with the configured keys.") from error
+
+    def renew(self, encrypted: str) -> str | None:
+        """Return the same encrypted with the first key, or None when it already is.
+
+        Raises Unavailable when none of the keys made it.
+        """
+        with contextlib.suppress(InvalidToken):
+            self._first.decrypt(encrypted.encode())
+            return None
+        return self.encrypt(self.decrypt(encrypted))
 
 
 def load_or_create_key(path: Path) -> str:
