@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test check generate serve format clean
+.PHONY: help demo test check generate fuzz serve format clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -14,7 +14,7 @@ demo: $(VENV)/.runtime ## Integrate two platforms over a marketplace on real met
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/.dev check ## Run the checks and every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: $(VENV)/.dev ## Run the linters, the type checker, the layer rules and the contract checks
 	$(BIN)/ruff format --check .
@@ -26,6 +26,9 @@ check: $(VENV)/.dev ## Run the linters, the type checker, the layer rules and th
 
 generate: $(VENV)/.dev ## Generate models, handlers and clients from the contracts in openapi/
 	$(BIN)/python -m tools.contracts
+
+fuzz: $(VENV)/.dev ## Fuzz every served contract at length, 2,000 cases each
+	$(BIN)/python -m tests.contract.fuzz --cases 2000
 
 serve: $(VENV)/.runtime ## Run the marketplace for good, on embedded defaults
 	$(BIN)/flexagora serve
