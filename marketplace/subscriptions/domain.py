@@ -73,6 +73,7 @@ REQUEST = Lifecycle(
         RequestState.WITHDRAWN: {},
         RequestState.EXPIRED: {},
     },
+    automatic=frozenset({"expire"}),
 )
 
 OFFER = Lifecycle(
@@ -91,6 +92,7 @@ OFFER = Lifecycle(
         OfferState.REJECTED: {},
         OfferState.EXPIRED: {},
     },
+    automatic=frozenset({"supersede", "expire"}),
 )
 
 SUBSCRIPTION = Lifecycle(
@@ -114,6 +116,7 @@ SUBSCRIPTION = Lifecycle(
         SubscriptionState.CANCELED: {},
         SubscriptionState.EXPIRED: {},
     },
+    automatic=frozenset({"activate", "expire"}),
 )
 
 ENDED = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})

@@ -16,9 +16,10 @@ DOOR = Lifecycle(
     "Door",
     {
         Door.OPEN: {"shut": Door.SHUT},
-        Door.SHUT: {"open": Door.OPEN, "brick_up": Door.BRICKED_UP},
+        Door.SHUT: {"open": Door.OPEN, "brick_up": Door.BRICKED_UP, "decay": Door.BRICKED_UP},
         Door.BRICKED_UP: {},
     },
+    automatic=frozenset({"decay"}),
 )
 
 
@@ -39,3 +40,10 @@ def test_a_final_state_allows_nothing() -> None:
     assert not DOOR.is_final(Door.SHUT)
     with pytest.raises(IllegalTransition, match="final"):
         DOOR.after(Door.BRICKED_UP, "open")
+
+
+def test_what_nobody_can_ask_for_happens_and_is_not_offered() -> None:
+    assert DOOR.after(Door.SHUT, "decay") is Door.BRICKED_UP
+    with pytest.raises(IllegalTransition, match=r"Allowed now: open, brick_up\.") as caught:
+        DOOR.after(Door.SHUT, "shut")
+    assert caught.value.allowed == ("open", "brick_up")
