@@ -1,6 +1,6 @@
 """Notifications to the marketplace, written in the transaction that makes the change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from mpp_sdk.contracts.notifications.models import (
 from mpp_sdk.ids import new_id
 from mpp_sdk.outbox import EventFilter, EventState, NewEvent, Outbox
 from mpp_sdk.state.pods import SubscribedPod
-from mpp_sdk.transactions import Transactions
+from mpp_sdk.transactions import Transactions, gather
 
 LANE = "marketplace"
 INTERIM = "service.interim"
@@ -94,8 +94,9 @@ class OutboxNotifier:
         notification: ConsentNotification | ActivationNotification | InterimNotification,
     ) -> None:
         occurred_at: datetime = notification.occurred_at
-        self._outbox.enqueue(
-            session.connection(),
+        gather(
+            session,
+            self._write,
             NewEvent(
                 event_id=notification.event_id,
                 lane=LANE,
@@ -106,6 +107,9 @@ class OutboxNotifier:
                 occurred_at=occurred_at,
             ),
         )
+
+    def _write(self, session: Session, new: Sequence[NewEvent]) -> None:
+        self._outbox.enqueue_all(session.connection(), new)
         self._transactions.after_commit(self._wake)
 
 

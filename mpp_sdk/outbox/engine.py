@@ -9,7 +9,7 @@ lease is held.
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -65,6 +65,7 @@ from mpp_sdk.secrets import SecretBox
 OutcomeListener = Callable[[Connection, Event], None]
 """Called in the transaction that records an attempt, with the event as it stands after it."""
 
+_WRITTEN = tuple(one.name for one in fields(NewEvent) if one.name != "secrets")
 _ARRIVALS_AT_ONCE = 1_000
 _RESPONSE_CHARACTERS_KEPT = 2_000
 
@@ -111,24 +112,28 @@ class Outbox:
 
         Raises ValueError when secrets are given and they or the payload are no JSON object.
         """
+        self.enqueue_all(connection, [new])
+
+    def enqueue_all(self, connection: Connection, new: Sequence[NewEvent]) -> None:
+        """Write events, at least one, in their order. Raises as `enqueue`."""
+        connection.execute(insert(self._tables.event), [self._values(one) for one in new])
+        arrived = dict.fromkeys((one.lane, one.ordering_key) for one in new)
+        self._arrive(connection, arrived)
+
+    def _values(self, new: NewEvent) -> dict[str, Any]:
         encrypted = None
         if new.secrets is not None:
             if not all(isinstance(json.loads(part), dict) for part in (new.payload, new.secrets)):
                 raise ValueError("Secrets are merged into an object, and are one.")
             encrypted = self._secret_box.encrypt(new.secrets)
-        values = asdict(new)
-        del values["secrets"]
-        connection.execute(
-            insert(self._tables.event).values(
-                **values,
-                encrypted_secrets=encrypted,
-                created_at=clock.now(),
-                state=EventState.QUEUED,
-                attempts=0,
-                failures=0,
-            )
-        )
-        self._arrive(connection, new.lane, new.ordering_key)
+        values = {column: getattr(new, column) for column in _WRITTEN}
+        return values | {
+            "encrypted_secrets": encrypted,
+            "created_at": clock.now(),
+            "state": EventState.QUEUED,
+            "attempts": 0,
+            "failures": 0,
+        }
 
     def replay(self, connection: Connection, event_id: UUID) -> Event:
         """Return a dead event, queued again, in its old place among those of its key.
@@ -157,12 +162,13 @@ class Outbox:
         if row is None:
             state = self.read_event(connection, event_id).state
             raise IllegalTransition("The delivery", state, "replay", ())
-        self._arrive(connection, row["lane"], row["ordering_key"])
+        self._arrive(connection, [(row["lane"], row["ordering_key"])])
         return _event(row)
 
-    def _arrive(self, connection: Connection, lane: str, ordering_key: str) -> None:
+    def _arrive(self, connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
         connection.execute(
-            insert(self._tables.arrival).values(lane=lane, ordering_key=ordering_key)
+            insert(self._tables.arrival),
+            [{"lane": lane, "ordering_key": ordering_key} for lane, ordering_key in keys],
         )
 
     # ------------------------------------------------------------------ delivering

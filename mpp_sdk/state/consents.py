@@ -14,8 +14,8 @@ from mpp_sdk.state.activations import Activations
 from mpp_sdk.state.domain import CONSENT, ENDED_SUBSCRIPTION, Validity
 from mpp_sdk.state.pods import Notifier, SubscribedPod, find_pod, to_pod, touch
 from mpp_sdk.state.subscriptions import find_subscription, to_subscription
-from mpp_sdk.state.tables import PodRow, SubscriptionRow
-from mpp_sdk.transactions import Transactions
+from mpp_sdk.state.tables import PodRow
+from mpp_sdk.transactions import Transactions, hold
 
 _BATCH = 100
 
@@ -44,7 +44,15 @@ class Consents:
                 )
             known = _known(session, subscription_id, pod_ids)
             new = [pod_id for pod_id in dict.fromkeys(pod_ids) if pod_id not in known]
-            return [self._begin(session, subscription, pod_id) for pod_id in new]
+            consent_required = to_subscription(subscription).service.consent_required
+            return [
+                self._begin(
+                    session,
+                    PodRow(subscription_id=subscription_id, pod_id=pod_id),
+                    consent_required,
+                )
+                for pod_id in new
+            ]
 
     def ask_again(self, subscription_id: UUID, pod_id: str) -> SubscribedPod:
         """Begin a new round after a consent was denied, withdrawn, timed out or expired.
@@ -110,10 +118,10 @@ class Consents:
         )
         return self._for_each(due, "time_out", "The customer did not answer.")
 
-    def _begin(self, session: Session, subscription: SubscriptionRow, pod_id: str) -> SubscribedPod:
-        row = PodRow(subscription_id=subscription.id, pod_id=pod_id)
+    def _begin(self, session: Session, row: PodRow, consent_required: bool) -> SubscribedPod:
         session.add(row)
-        if to_subscription(subscription).service.consent_required:
+        hold(session, (row.subscription_id, row.pod_id), row)
+        if consent_required:
             return self._move(session, row, "request", None)
         return self._activations.move(session, row, "request", None)
 

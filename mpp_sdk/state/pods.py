@@ -15,7 +15,7 @@ from mpp_sdk.errors import Forbidden, NotFound
 from mpp_sdk.state.domain import ENDED_SUBSCRIPTION, Circumstances, Validity
 from mpp_sdk.state.subscriptions import find_subscription, to_subscription
 from mpp_sdk.state.tables import PodRow, SubscriptionRow
-from mpp_sdk.transactions import Transactions
+from mpp_sdk.transactions import Transactions, get_locked
 
 _BATCH = 500
 _TICK = timedelta(microseconds=1)
@@ -126,7 +126,8 @@ class PointsOfDelivery:
 
 def find_pod(session: Session, subscription_id: UUID, pod_id: str, *, lock: bool = False) -> PodRow:
     """Return the row of a point of delivery, locked if asked for. Raises NotFound."""
-    row = session.get(PodRow, (subscription_id, pod_id), with_for_update=lock)
+    get = get_locked if lock else Session.get
+    row = get(session, PodRow, (subscription_id, pod_id))
     if row is None:
         raise NotFound.entity("point of delivery", pod_id)
     return row

@@ -22,7 +22,7 @@ from mpp_sdk.errors import NotFound, Unavailable
 from mpp_sdk.secrets import SecretBox, hash_secret
 from mpp_sdk.state.domain import SubscriptionState, Validity
 from mpp_sdk.state.tables import PodRow, SubscriptionRow
-from mpp_sdk.transactions import Transactions
+from mpp_sdk.transactions import Transactions, get_locked
 
 _INTERIM_MARGIN = 0.9
 _DURATION: TypeAdapter[timedelta] = TypeAdapter(timedelta)
@@ -160,7 +160,8 @@ def find_subscription(
 
     Raises NotFound.
     """
-    row = session.get(SubscriptionRow, subscription_id, with_for_update=lock)
+    get = get_locked if lock else Session.get
+    row = get(session, SubscriptionRow, subscription_id)
     if row is None:
         raise NotFound.entity("subscription", subscription_id)
     return row

@@ -11,13 +11,14 @@ from uuid import UUID
 
 import pytest
 import requests
+from sqlalchemy.event import listen
 
 from mpp_sdk import clock
 from mpp_sdk.client import ProblemError
 from mpp_sdk.contracts.eu_mp.models import Period, PlatformRole, ServiceOfferConfirmed
 from mpp_sdk.contracts.metering.models import ActivationState
 from mpp_sdk.errors import Conflict
-from mpp_sdk.metering.cim import Rendering, parse, readings_of
+from mpp_sdk.metering.cim import NotifyValidatedMeasureData, Rendering, parse, readings_of
 from mpp_sdk.metering.client import DataRefused, MeteringRequester, series_of
 from mpp_sdk.metering.handler import MeteringProvider
 from mpp_sdk.metering.model import Direction, PointOfDelivery, Reading, ReadingSeries
@@ -154,6 +155,42 @@ def test_asking_again_asks_no_customer_twice(database_url: str, tmp_path: Path) 
         ("REQUESTED", None),
         ("DENIED", None),
     ]
+
+
+def test_many_points_of_delivery_cost_few_statements_each(
+    database_url: str, tmp_path: Path
+) -> None:
+    pods = [f"POD-{n:03}" for n in range(200)]
+    statements: list[str] = []
+    with exchange(database_url, tmp_path) as one:
+        listen(
+            one.operator.engine,
+            "before_cursor_execute",
+            lambda _c, _cursor, statement, *_: statements.append(statement),
+        )
+        asked = {status.activation for status in one.requester.request(pods)}
+        count = len(statements)
+    assert asked == {ActivationState.ACTIVE}
+    assert count < 7 * len(pods)
+
+
+def test_a_change_that_is_undone_is_not_told(database_url: str, tmp_path: Path) -> None:
+    with exchange(database_url, tmp_path) as one:
+        one.requester.request(["POD-LATER"])
+        consents = one.operator.consents
+
+        def fail() -> None:
+            with one.operator.transactions() as session, session.begin_nested():
+                consents.grant(one.identity, "POD-LATER")
+                raise RuntimeError("What the integrator does beside it fails.")
+
+        with one.operator.transactions():
+            with pytest.raises(RuntimeError):
+                fail()
+            denied = consents.deny(one.identity, "POD-LATER", "No.")
+        assert (denied.consent, denied.activation) == ("DENIED", None)
+        told = [each.kind for each in one.operator.notifications.all()]
+    assert told == ["service.consent", "service.consent"]
 
 
 def test_points_of_delivery_are_listed_in_pages(database_url: str, tmp_path: Path) -> None:
@@ -307,6 +344,12 @@ def test_a_bad_period_is_refused_with_the_parameter_and_the_rule(
     assert (error["pointer"], error["rule"]) == (pointer, rule)
 
 
+def readings_in(content: bytes, rendering: Rendering) -> tuple[ReadingSeries, ...]:
+    document = parse(content, rendering)
+    assert isinstance(document, NotifyValidatedMeasureData)
+    return readings_of(document.series)
+
+
 def test_accept_chooses_the_rendering_and_both_tell_the_same(tmp_path: Path) -> None:
     with exchange(f"sqlite:///{tmp_path / 'o.db'}", tmp_path) as one:
         one.requester.request(["POD-1"])
@@ -314,12 +357,11 @@ def test_accept_chooses_the_rendering_and_both_tell_the_same(tmp_path: Path) -> 
         for rendering in Rendering:
             answer = one.get("POD-1", accept=rendering)
             assert answer.headers["Content-Type"] == rendering
-            document = parse(answer.content, rendering)
-            told[rendering] = readings_of(document.series)
+            told[rendering] = readings_in(answer.content, rendering)
         quiet = one.get("POD-1", start="2020-01-01T00:00:00Z", end="2020-01-02T00:00:00Z")
     assert told[Rendering.XML] == told[Rendering.JSON] == (series("POD-1"),)
     assert quiet.status_code == 200
-    assert readings_of(parse(quiet.content, Rendering.JSON).series) == ()
+    assert readings_in(quiet.content, Rendering.JSON) == ()
 
 
 def test_a_repeated_request_for_points_of_delivery_gets_the_first_answer(

@@ -1,15 +1,16 @@
 """Transactions that join one another, and what follows their commit."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from mpp_sdk.database import open_database
 from mpp_sdk.errors import Unavailable
-from mpp_sdk.transactions import Transactions
+from mpp_sdk.transactions import Transactions, gather
 
 
 @pytest.fixture
@@ -62,6 +63,34 @@ def test_an_inner_one_that_fails_leaves_nothing_though_the_outer_one_goes_on(
         with pytest.raises(RuntimeError):
             fail()
         write(transactions, "after")
+    assert words(transactions) == ["before", "after"]
+
+
+@pytest.mark.parametrize("of_sqlalchemy", [False, True])
+def test_what_is_gathered_is_written_at_once_before_the_commit_without_what_was_rolled_back(
+    transactions: Transactions, of_sqlalchemy: bool
+) -> None:
+    calls: list[list[str]] = []
+
+    def write_all(session: Session, several: Sequence[str]) -> None:
+        calls.append(list(several))
+        session.execute(text("INSERT INTO note VALUES (:w)"), [{"w": word} for word in several])
+
+    def fail() -> None:
+        with transactions() as session, session.begin_nested() if of_sqlalchemy else transactions():
+            gather(session, write_all, "half")
+            with transactions():
+                gather(session, write_all, "within")
+            raise RuntimeError("The inner one fails.")
+
+    with transactions() as session:
+        gather(session, write_all, "before")
+        with transactions(), pytest.raises(RuntimeError):
+            fail()
+        with transactions():
+            gather(session, write_all, "after")
+        assert words(transactions) == []
+    assert calls == [["before", "after"]]
     assert words(transactions) == ["before", "after"]
 
 
