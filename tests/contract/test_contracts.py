@@ -227,7 +227,7 @@ def test_the_contracts_keep_their_style() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-STYLE = {
+STYLE: dict[str, Callable[[dict[str, Any]], object]] = {
     "flexagora-security": lambda d: d.pop("security"),
     "flexagora-operation-id": lambda d: _get(d).update(operationId="Read-It"),
     "flexagora-operation-texts": lambda d: _get(d).pop("description"),

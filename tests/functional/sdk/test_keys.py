@@ -1,6 +1,7 @@
 """API keys in both directions: no call fails while they change, and no lost answer locks out."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,10 @@ from tests.functional.sdk.support import (
     settings,
     wait_for,
 )
+
+
+def has_made(caller: Caller, calls: int) -> bool:
+    return caller.made >= calls
 
 
 def test_no_inbound_call_fails_while_the_marketplace_rotates_its_key(
@@ -43,7 +48,7 @@ def test_no_inbound_call_fails_while_the_marketplace_rotates_its_key(
             issued = eu_mp_client(url, keys[-1]).refresh_api_key(idempotency_key=str(uuid4()))
             keys.append(issued.api_key)
             already = callers[0].made
-            wait_for(lambda enough=already + 5: callers[0].made >= enough)
+            wait_for(partial(has_made, callers[0], already + 5))
         for caller in callers:
             caller.stop()
     assert sum(caller.made for caller in callers) >= 40
@@ -95,7 +100,7 @@ def test_no_notification_fails_while_the_platform_rotates_its_key(tmp_path: Path
         for _ in range(5):
             platform.marketplace.refresh_key()
             already = caller.made
-            wait_for(lambda enough=already + 10: caller.made >= enough)
+            wait_for(partial(has_made, caller, already + 10))
         caller.stop()
         present = platform.outbound_key.current()
     assert caller.made >= 50

@@ -445,8 +445,12 @@ class Orders(RuleBasedStateMachine):
         for kind, table in kinds:
             for row in session.scalars(select(table)):
                 assert now[kind, str(row.id)] == row.state
-        for kind, per_pod in (("Consent", Consent), ("Activation", Activation)):
-            for row in session.scalars(select(per_pod)):
+        of_pods: tuple[tuple[str, type[Any]], ...] = (
+            ("Consent", Consent),
+            ("Activation", Activation),
+        )
+        for kind, table in of_pods:
+            for row in session.scalars(select(table)):
                 assert now[kind, f"{row.subscription_id}/{row.pod_id}"] == row.state
 
 

@@ -198,7 +198,7 @@ def test_an_answer_that_breaks_the_contract_is_told_apart(
     assert unknown.value.status == 404
 
     class Redirected(EuMpClient):
-        def _call(self, method: str, path: str, **options: object) -> Answer[bytes]:  # type: ignore[override]
+        def _call(self, method: str, path: str, **options: object) -> Answer[bytes]:
             return Answer(b'{"status": "MAYBE"}', 200, {})
 
     with pytest.raises(UnexpectedAnswer, match="is no ConnectionTest"):

@@ -1,6 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,11 +28,14 @@ def environment(engine: Engine, tmp_path: Path) -> Environment:
     return Environment(settings, engine)
 
 
-Working = Callable[..., "contextmanager[None]"]
+AtWork = Callable[..., AbstractContextManager[None]]
+"""Runs a block as one unit of work, for a principal if one is given."""
+
+Registered = tuple[MarketPlayer, IssuedCredential]
 
 
 @pytest.fixture
-def at_work(environment: Environment):  # type: ignore[no-untyped-def]  # a context manager's maker
+def at_work(environment: Environment) -> AtWork:
     """Return what runs a block as one unit of work, for a principal if one is given."""
 
     @contextmanager
@@ -59,7 +62,7 @@ OPERATOR = access.MarketplacePrincipal("credential:operator", "Op", frozenset({"
 
 
 @pytest.fixture
-def player(at_work) -> tuple[MarketPlayer, IssuedCredential]:  # type: ignore[no-untyped-def]
+def player(at_work: AtWork) -> Registered:
     with at_work():
         return service.register_market_player(STATEMENT)
 
@@ -95,8 +98,8 @@ class PlatformServer:
                 if outer.checks_keys and self.headers.get("X-API-Key") not in outer.keys:
                     status, body = 401, b"{}"
                 else:
-                    answer = outer.answers.get(self.path, lambda _: (404, b"{}"))
-                    status, body = answer(self)
+                    answer = outer.answers.get(self.path)
+                    status, body = answer(self) if answer else (404, b"{}")
                 if status == 0:  # the answer is lost
                     self.close_connection = True
                     self.connection.close()

@@ -11,7 +11,7 @@ from marketplace.identity.tables import MarketPlayer
 from mpp_sdk.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from mpp_sdk.ids import new_id
 
-from .conftest import OPERATOR, STATEMENT, principal_of
+from .conftest import OPERATOR, STATEMENT, AtWork, Registered, principal_of
 
 PLAYER = MarketPlayer(id=new_id(), name="P")
 
@@ -25,7 +25,7 @@ def test_without_a_caller_nothing_goes() -> None:
         access.visible_to,
     ):
         with pytest.raises(Unauthenticated):
-            check()  # type: ignore[operator]
+            check()
 
 
 @pytest.mark.parametrize("state", MarketPlayerState)
@@ -78,8 +78,8 @@ def forget_listeners() -> object:
 @pytest.mark.usefixtures("forget_listeners")
 def test_listeners_act_in_the_same_transaction(
     environment: Environment,
-    at_work,  # type: ignore[no-untyped-def]
-    player,  # type: ignore[no-untyped-def]
+    at_work: AtWork,
+    player: Registered,
 ) -> None:
     told: list[tuple[PlayerChange, object, str]] = []
 
@@ -108,7 +108,7 @@ def test_listeners_act_in_the_same_transaction(
 
 def test_companies_are_seen_by_others_without_contact(
     environment: Environment,
-    player,  # type: ignore[no-untyped-def]
+    player: Registered,
 ) -> None:
     own = player[0].id
     with unit_of_work(environment.engine, read_only=True):

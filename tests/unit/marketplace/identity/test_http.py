@@ -14,8 +14,9 @@ from marketplace.core import audit
 from marketplace.core.environment import Environment
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import authentication, service
+from mpp_sdk import clock
 
-from .conftest import PlatformServer
+from .conftest import AtWork, PlatformServer
 
 DRAFT = {
     "name": "Levante Aggregation",
@@ -67,7 +68,7 @@ def register(base_url: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def operator(base_url: str, at_work) -> Caller:  # type: ignore[no-untyped-def]
+def operator(base_url: str, at_work: AtWork) -> Caller:
     with at_work():
         issued = service.create_operator("The operator")
     return bearer(
@@ -287,7 +288,7 @@ def test_the_previous_key_ends_a_little_after_the_first_use_of_the_new_one(
     new = Caller(base_url, {"X-API-Key": issued["apiKey"]})
     new("GET", "/notifications/v1/test", expect=200)
     old("GET", "/notifications/v1/test", expect=200)  # a call that was under way
-    real = authentication.now
+    real = clock.now
     monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(seconds=61))
     refused = old("GET", "/notifications/v1/test", expect=401)
     assert "replaced" in refused.json()["detail"]
@@ -302,7 +303,7 @@ def test_the_previous_key_ends_with_the_overlap_when_the_new_one_is_never_used(
 ) -> None:
     old, *_ = issue_key(base_url)
     old("POST", "/notifications/v1/apikey", expect=200)
-    real = authentication.now
+    real = clock.now
     monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(hours=23))
     old("GET", "/notifications/v1/test", expect=200)
     monkeypatch.setattr(authentication, "now", lambda: real() + timedelta(hours=25))

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from marketplace.identity.directory import PlatformDirectory
 from marketplace.identity.tables import MarketPlayer
 from mpp_sdk.errors import Unavailable
 
-from .conftest import OPERATOR, PlatformServer
+from .conftest import OPERATOR, AtWork, PlatformServer, Registered
 
 _FIRST = "the-right-key-0123456789"
 
@@ -51,7 +52,7 @@ class Issuer:
 
 
 @pytest.fixture
-def player_id(at_work, player, platform: PlatformServer) -> UUID:  # type: ignore[no-untyped-def]
+def player_id(at_work: AtWork, player: Registered, platform: PlatformServer) -> UUID:
     registered: MarketPlayer = player[0]
     with at_work(OPERATOR):
         statement = service.PlatformStatement(platform.base_url, _FIRST, False)
@@ -116,12 +117,12 @@ def test_a_key_that_was_stated_meanwhile_is_not_overwritten(
     environment: Environment,
     platform: PlatformServer,
     player_id: UUID,
-    at_work,  # type: ignore[no-untyped-def]
+    at_work: AtWork,
 ) -> None:
     issuer = Issuer(platform)
     answer = platform.answers["/eu-mp/v1/apikey"]
 
-    def meanwhile(request) -> tuple[int, bytes]:  # type: ignore[no-untyped-def]
+    def meanwhile(request: BaseHTTPRequestHandler) -> tuple[int, bytes]:
         with at_work(OPERATOR):
             service.set_platform(
                 player_id,
@@ -157,7 +158,7 @@ def test_a_dead_platform_is_asked_ever_more_seldom(
 
 def test_there_is_no_connection_without_settings(
     environment: Environment,
-    player,  # type: ignore[no-untyped-def]
+    player: Registered,
 ) -> None:
     with pytest.raises(Unavailable):
         PlatformDirectory(environment).connection(player[0].id)
@@ -167,7 +168,7 @@ def test_rotated_signing_secrets_overlap(
     environment: Environment,
     platform: PlatformServer,
     player_id: UUID,
-    at_work,  # type: ignore[no-untyped-def]
+    at_work: AtWork,
 ) -> None:
     directory = PlatformDirectory(environment)
     (first,) = directory.connection(player_id).signing_secrets

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -350,9 +351,10 @@ def test_lists_are_filtered_and_paged(
     received = market.requested(provider, theirs)
     market.offered(provider, sent[0])
 
-    def ids(caller: Company, **wanted: object) -> list[object]:
+    def ids(caller: Company, **wanted: object) -> list[UUID]:
         filter_ = NegotiationFilter(caller.id, **wanted)  # type: ignore[arg-type] # by name
-        found, cursor = [], None
+        found: list[UUID] = []
+        cursor = None
         while True:
             page = market.call(caller, negotiation.list_requests, filter_, 2, cursor)
             found += [one.request.id for one in page.items]

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from marketplace.delivery.domain import PlatformRole
 from marketplace.identity import service as identity
+from marketplace.identity.access import MarketplacePrincipal
 from marketplace.subscriptions import service
 from marketplace.subscriptions.domain import SubscriptionState
 from marketplace.subscriptions.repository import NegotiationFilter
@@ -118,7 +119,12 @@ def test_either_company_or_an_operator_cancels(
 ) -> None:
     make = market.subscribed if active else market.pending
     made = make(provider, requester, service_id)
-    caller = {"provider": provider, "requester": requester, "operator": OPERATOR}[who]
+    callers: dict[str, Company | MarketplacePrincipal] = {
+        "provider": provider,
+        "requester": requester,
+        "operator": OPERATOR,
+    }
+    caller = callers[who]
     ended = market.call(caller, service.cancel_subscription, made, "Enough.", None)
     assert (ended.state, ended.reason) == (SubscriptionState.CANCELED, "Enough.")
     assert kinds(market, made)[2:] == both("service-offer.canceled")
