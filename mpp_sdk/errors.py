@@ -91,6 +91,12 @@ class IllegalTransition(Conflict):
         self.allowed = tuple(allowed)
 
 
+class Gone(Conflict):
+    """What this is about has ended for good: the same request cannot succeed any more."""
+
+    title = "This has ended"
+
+
 class PreconditionFailed(FlexagoraError):
     """Somebody else changed it since the caller read it."""
 

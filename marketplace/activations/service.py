@@ -22,10 +22,10 @@ from marketplace.core.notices import Outcome, check_occurred_at, is_outdated
 from marketplace.core.paging import Page
 from marketplace.core.unit_of_work import current_session
 from marketplace.subscriptions import service as subscriptions
-from marketplace.subscriptions.domain import SubscriptionState
+from marketplace.subscriptions.domain import ENDED, SubscriptionState
 from marketplace.subscriptions.listeners import Agreement
 from mpp_sdk.clock import now
-from mpp_sdk.errors import IllegalTransition
+from mpp_sdk.errors import Gone, IllegalTransition
 from mpp_sdk.ids import new_id
 
 
@@ -53,7 +53,8 @@ def apply(change: ActivationChange) -> Outcome:
     """Return what became of a notification.
 
     Raises InvalidInput for a moment in the future, IllegalTransition for what cannot come after the
-    present state, or not under the present state of the subscription and the consent.
+    present state, or not under the present state of the subscription and the consent, Gone for what
+    cannot come any more because the subscription has ended.
     """
     agreement = subscriptions.agreement_for_notification(change.subscription_id)
     session = current_session()
@@ -124,6 +125,15 @@ def _outcome(
 ) -> Outcome:
     if row is not None and is_outdated(change.occurred_at, row.occurred_at):
         return Outcome.SUPERSEDED
+    if agreement.state in ENDED and change.state not in states_under(agreement.state):
+        if agreement.active_since is not None and was_overtaken(
+            change.occurred_at, agreement.state_since
+        ):
+            return Outcome.SUPERSEDED
+        raise Gone(
+            f"The subscription is {agreement.state.value}; no service becomes "
+            f"{change.state.value} under it any more."
+        )
     if row is not None and not _confirms(row, change):
         ACTIVATION.after(row.state, change.state)
     obstacle = _obstacle(agreement, change, moment)

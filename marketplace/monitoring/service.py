@@ -19,10 +19,10 @@ from marketplace.monitoring import repository
 from marketplace.monitoring.domain import ServiceStatus, next_status
 from marketplace.monitoring.tables import InterimStatus, PointOfDelivery, Watch
 from marketplace.subscriptions import service as subscriptions
-from marketplace.subscriptions.domain import SubscriptionState
+from marketplace.subscriptions.domain import ENDED, SubscriptionState
 from marketplace.subscriptions.listeners import Agreement
 from mpp_sdk.clock import now
-from mpp_sdk.errors import IllegalTransition
+from mpp_sdk.errors import Gone, IllegalTransition
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def report(report: StatusReport) -> Outcome:
     """Return what became of an interim status.
 
     Raises InvalidInput for a moment in the future, IllegalTransition for a subscription that was
-    never active.
+    never active, Gone when it has ended without.
     """
     agreement = subscriptions.agreement_for_notification(report.subscription_id)
     session = current_session()
@@ -60,6 +60,8 @@ def report(report: StatusReport) -> Outcome:
     moment = now()
     check_occurred_at(report.occurred_at, moment)
     watch = repository.watch(session, agreement.id)
+    if watch is None and agreement.state in ENDED:
+        raise Gone(f"The subscription is {agreement.state.value} and was never active.")
     if watch is None:
         raise IllegalTransition("Subscription", agreement.state, "report an interim status", [])
     outdated = is_outdated(report.occurred_at, watch.last_status_at)

@@ -27,6 +27,7 @@ _STATUSES: tuple[tuple[type[errors.FlexagoraError], int], ...] = (
     (errors.Forbidden, 403),
     (errors.NotFound, 404),
     (errors.NotAcceptable, 406),
+    (errors.Gone, 410),  # a kind of conflict, too
     (errors.Conflict, 409),
     (errors.PreconditionFailed, 412),
     (errors.PayloadTooLarge, 413),

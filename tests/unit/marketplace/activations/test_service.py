@@ -9,7 +9,7 @@ from marketplace.consents.domain import Validity
 from marketplace.core.notices import Outcome
 from marketplace.subscriptions import service as subscriptions
 from mpp_sdk import clock
-from mpp_sdk.errors import Forbidden, IllegalTransition, InvalidInput, NotFound
+from mpp_sdk.errors import Forbidden, Gone, IllegalTransition, InvalidInput, NotFound
 from mpp_sdk.ids import new_id
 from tests.unit.marketplace.market import DAY, OPERATOR, Company, Market
 
@@ -187,10 +187,33 @@ def test_an_ended_subscription_ends_every_activation(
     cancel(market, made)
     assert market.activation_state(made) == "ENDED"
     for wanted in ("REQUESTED", "ACTIVE", "SUSPENDED"):
-        with pytest.raises(IllegalTransition):
+        with pytest.raises(Gone, match="CANCELED"):
             market.activation(provider, made, wanted)
-        with pytest.raises(IllegalTransition):
+        with pytest.raises(Gone, match="CANCELED"):
             market.activation(provider, made, wanted, pod="ANOTHER")
+    for pod in ("POD1", "ANOTHER"):
+        assert market.activation(provider, made, "ENDED", pod=pod) is Outcome.APPLIED
+
+
+def test_what_came_too_late_for_an_ended_subscription_is_recorded_in_any_order(
+    market: Market, provider: Company, made: UUID
+) -> None:
+    market.consent(provider, made, "GRANTED")
+    market.activation(provider, made, "ACTIVE")
+    market.activation(provider, made, "ENDED")
+    before = clock.now()
+    cancel(market, made)
+    assert market.activation(provider, made, "ACTIVE", at=before) is Outcome.SUPERSEDED
+    assert market.activation_state(made) == "ENDED"
+
+
+def test_a_consent_is_recorded_after_the_end_of_the_subscription(
+    market: Market, provider: Company, made: UUID
+) -> None:
+    market.consent(provider, made, "GRANTED")
+    cancel(market, made)
+    assert market.consent(provider, made, "WITHDRAWN") is Outcome.APPLIED
+    assert market.consent_state(made) == "WITHDRAWN"
 
 
 def test_what_happened_before_the_end_is_recorded_and_changes_nothing(

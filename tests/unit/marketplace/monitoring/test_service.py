@@ -12,7 +12,7 @@ from marketplace.monitoring.domain import ServiceStatus
 from marketplace.monitoring.service import StatusReport
 from marketplace.subscriptions import service as subscriptions
 from mpp_sdk import clock
-from mpp_sdk.errors import Forbidden, IllegalTransition, InvalidInput, NotFound
+from mpp_sdk.errors import Forbidden, Gone, IllegalTransition, InvalidInput, NotFound
 from mpp_sdk.ids import new_id
 from tests.unit.marketplace.market import HOUR, OPERATOR, Caller, Company, Market, set_clock
 
@@ -164,6 +164,11 @@ def test_who_reports_what(
     waiting = market.pending(provider, requester, market.published(provider))
     with pytest.raises(IllegalTransition):
         report(market, provider, waiting)
+    for ended in (waiting, made):
+        market.call(OPERATOR, subscriptions.cancel_subscription, ended, "Enough.", None)
+    with pytest.raises(Gone, match="CANCELED"):
+        report(market, provider, waiting)
+    assert report(market, provider, made) is Outcome.APPLIED
 
 
 def test_consent_and_activation_side_by_side(
