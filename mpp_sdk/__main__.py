@@ -5,10 +5,12 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from mpp_sdk.client import ProblemError
 from mpp_sdk.errors import FlexagoraError, NotFound
@@ -30,6 +32,8 @@ notifications = typer.Typer(help="The notifications on their way to the marketpl
 app.add_typer(keys, name="keys")
 app.add_typer(consents, name="consents")
 app.add_typer(notifications, name="notifications")
+
+_EXTRAS = {"psycopg": "postgresql", "lxml": "metering"}
 
 PodArgument = Annotated[str, typer.Argument(help="The id of the point of delivery.")]
 SubscriptionOption = Annotated[
@@ -55,7 +59,20 @@ def serve(
     if settings.access_log is not None:
         log_to_file(settings.access_log)
     platform = load_platform(handler)(settings)
-    serve_app(platform.app(), host=host or settings.host, port=port or settings.port)
+    try:
+        serve_app(
+            platform.app(),
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+        )
+    except OSError as error:
+        _end(
+            f"{error.strerror}: stop what listens there, or choose another address with --host and"
+            " --port, or MPP_HOST and MPP_PORT.",
+            error,
+        )
+    except RuntimeError as error:
+        _end(str(error), error)
 
 
 @keys.command("issue")
@@ -173,7 +190,10 @@ def replay_notification(
 
 
 def load_platform(path: str) -> type[MarketPlayerPlatform]:
-    """Return the class that `module:Class` names. Raises typer.BadParameter when it is none."""
+    """Return the class that `module:Class` names.
+
+    Raises typer.BadParameter when it is none, ModuleNotFoundError when it needs an extra.
+    """
     module_name, _, class_name = path.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:  # so that a module beside the integrator is found
@@ -181,6 +201,8 @@ def load_platform(path: str) -> type[MarketPlayerPlatform]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+            raise
         raise typer.BadParameter(f"{path} cannot be loaded: {error}") from error
     if not (isinstance(found, type) and issubclass(found, MarketPlayerPlatform)):
         raise typer.BadParameter(f"{path} is no subclass of MarketPlayerPlatform")
@@ -232,13 +254,38 @@ def _show(line: dict[str, str | int | None]) -> None:
     typer.echo(json.dumps({name: value for name, value in line.items() if value is not None}))
 
 
+def _end(line: str, because: Exception) -> NoReturn:
+    typer.echo(" ".join(line.split()), err=True)
+    raise SystemExit(1) from because
+
+
+def _without_statement(error: OperationalError | ArgumentError) -> str:
+    return str(error.orig if isinstance(error, OperationalError) else error)
+
+
 def main() -> None:
-    """Run the command line; what goes wrong is said in one line."""
+    """Run the command line; what goes wrong is said in one line, with what to do."""
     try:
         app()
     except (FlexagoraError, ProblemError) as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(1) from error
+        _end(str(error), error)
+    except (OperationalError, ArgumentError) as error:
+        _end(
+            "The database cannot be used: start it, or set MPP_DATABASE_URL to another."
+            f" It says: {_without_statement(error)}",
+            error,
+        )
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
+            raise
+        _end(f"{error.name} is not installed: pip install 'flexagora[{extra}]'", error)
+    except ValidationError as error:
+        if error.title != PlatformSettings.__name__:
+            raise
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "_".join(str(part) for part in first["loc"][:1])
+        _end(f"MPP_{name.upper()}: {first['msg']}.", error)
 
 
 if __name__ == "__main__":

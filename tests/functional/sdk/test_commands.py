@@ -1,6 +1,8 @@
 """The command line of a platform, on the database of its settings."""
 
 import json
+import socket
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -8,10 +10,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.fernet import Fernet
 from typer.testing import CliRunner
 
 from mpp_sdk import clock
-from mpp_sdk.__main__ import app
+from mpp_sdk.__main__ import app, main
 from mpp_sdk.contracts.eu_mp.models import PlatformRole
 from mpp_sdk.errors import IllegalTransition, NotFound
 from mpp_sdk.outbox import EventState, NoResponse, Outbox, Response, Sent
@@ -119,3 +122,72 @@ def test_delivered_notifications_are_forgotten_after_the_retention(
     assert EventState.QUEUED in [
         one.state for one in hurried.notifications.all() if one.pod_id == "POD-2"
     ]
+
+
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> str:
+    """Return the one line with which a command ends that cannot do its work."""
+    monkeypatch.setattr(sys, "argv", ["mpp_sdk", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    [line] = shown.err.splitlines()
+    return line
+
+
+SERVE = ("serve", "mpp_sdk.platform:MarketPlayerPlatform")
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_port_in_use_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = refused(monkeypatch, capsys, *SERVE, "--port", port)
+    assert "in use" in line
+    assert port in line
+    assert "MPP_PORT" in line
+
+
+@pytest.mark.parametrize("command", [SERVE, ("consents", "list"), ("notifications", "list")])
+def test_a_database_that_does_not_answer_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("MPP_ENCRYPTION_KEYS", Fernet.generate_key().decode())
+    monkeypatch.setenv("MPP_DATABASE_URL", "postgresql+psycopg://me:hidden@127.0.0.1:9/mpp")
+    line = refused(monkeypatch, capsys, *command)
+    assert "The database cannot be used" in line
+    assert "MPP_DATABASE_URL" in line
+    assert "hidden" not in line
+
+
+def test_a_database_of_no_known_kind_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MPP_DATABASE_URL", "oracle-of-delphi")
+    assert "MPP_DATABASE_URL" in refused(monkeypatch, capsys, *SERVE)
+
+
+def test_a_setting_that_cannot_be_read_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MPP_PORT", "eighty")
+    assert refused(monkeypatch, capsys, *SERVE).startswith("MPP_PORT: ")
+
+
+def test_an_extra_that_is_missing_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "needs_lxml.py").write_text("from lxml import etree")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    line = refused(monkeypatch, capsys, "serve", "needs_lxml:Handler")
+    assert "pip install 'flexagora[metering]'" in line
+    monkeypatch.setenv("MPP_DATABASE_URL", "postgresql+psycopg://postgres@127.0.0.1:9/mpp")
+    assert "pip install 'flexagora[postgresql]'" in refused(monkeypatch, capsys, *SERVE)
