@@ -1,7 +1,7 @@
 """Every served contract, fuzzed for a bounded time: no answer that the contract does not describe.
 
-`python -m tests.contract.fuzz` does the same at length. FLEXAGORA_FUZZ_CASES says how many random
-cases each operation gets here, FLEXAGORA_FUZZ_SEED with which seed.
+`python -m tests.contract.fuzz` does the same at length. FLEXAGORA_TEST_FUZZ_CASES says how many random
+cases each operation gets here, FLEXAGORA_TEST_FUZZ_SEED with which seed.
 """
 
 import os
@@ -19,8 +19,8 @@ from mpp_sdk.web.server import BackgroundServer, compose
 from .fuzzing import Target, fuzz
 from .targets import NAMES, served_contracts
 
-CASES = int(os.environ.get("FLEXAGORA_FUZZ_CASES", "5"))
-SEED = int(os.environ.get("FLEXAGORA_FUZZ_SEED", "1"))
+CASES = int(os.environ.get("FLEXAGORA_TEST_FUZZ_CASES", "5"))
+SEED = int(os.environ.get("FLEXAGORA_TEST_FUZZ_SEED", "1"))
 SAMPLE = 0.1
 """The share of the systematic cases that is made; thousands belong to the long run."""
 
