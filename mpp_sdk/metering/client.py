@@ -87,7 +87,7 @@ class MeteringRequester:
         )
         self._patiently = Retrying(
             retry=retry_if_exception(_is_transient),
-            wait=wait_exponential_jitter(initial=0.2, max=10.0),
+            wait=wait_exponential_jitter(multiplier=0.2, max=10.0),
             stop=stop_after_attempt(attempts),
             reraise=True,
         )

@@ -1,7 +1,7 @@
 """Every served contract, fuzzed for a bounded time: no answer that the contract does not describe.
 
-`python -m tests.contract.fuzz` does the same at length. FLEXAGORA_TEST_FUZZ_CASES says how many random
-cases each operation gets here, FLEXAGORA_TEST_FUZZ_SEED with which seed.
+`python -m tests.contract.fuzz` does the same at length. FLEXAGORA_TEST_FUZZ_CASES says how many
+random cases each operation gets here, FLEXAGORA_TEST_FUZZ_SEED with which seed.
 """
 
 import os

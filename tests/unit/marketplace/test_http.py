@@ -185,10 +185,10 @@ def test_the_whole_way_over_http(
     [pod] = buyer("GET", f"{subscription}/points-of-delivery", expect=200).json()["items"]
     assert (pod["consent"], pod["activation"]) == ("GRANTED", "ENDED")
     late = {"eventId": str(new_id()), "occurredAt": clock.now().isoformat()}
-    told = "/notifications/v1/service/activation"
-    refused = seller("POST", told, activation | late, expect=410).json()
+    activation_path = "/notifications/v1/service/activation"
+    refused = seller("POST", activation_path, activation | late, expect=410).json()
     assert "The subscription is CANCELED" in refused["detail"]
-    seller("POST", told, activation | late | {"state": "ENDED"}, expect=200)
+    seller("POST", activation_path, activation | late | {"state": "ENDED"}, expect=200)
     seller("POST", consent, notice | late | {"state": "WITHDRAWN"}, expect=200)
 
 
