@@ -12,9 +12,8 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter
 from sqlalchemy import Engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from marketplace.app import (
     create_app,
@@ -30,8 +29,8 @@ from marketplace.core.reencryption import reencrypt
 from marketplace.core.settings import Settings, check_names
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import service as identity
+from mpp_sdk.command_line import explained
 from mpp_sdk.database import open_database
-from mpp_sdk.errors import FlexagoraError
 from mpp_sdk.web.server import serve as serve_app
 
 app = typer.Typer(
@@ -48,7 +47,6 @@ app.add_typer(secrets_app, name="secrets")
 
 _URLS = ("database_url", "broker_url")
 _HIDDEN = "***"
-_EXTRAS = {"psycopg": "postgresql", "pika": "rabbitmq"}
 _DURATION = TypeAdapter(timedelta)
 
 
@@ -59,7 +57,7 @@ def serve(
 ) -> None:
     """Run the marketplace until it is told to stop."""
     given: dict[str, Any] = {"host": host, "port": port}
-    with _explained():
+    with explained(Settings):
         settings = _settings(**{name: value for name, value in given.items() if value is not None})
         application = create_app(settings)
         serve_app(
@@ -75,7 +73,7 @@ def serve(
 @app.command()
 def deliver() -> None:
     """Deliver events to platforms, in a process without a server, until told to stop."""
-    with _explained():
+    with explained(Settings):
         environment = open_environment(_settings(deliver=True))
         worker = delivery_part(environment)
         stop = threading.Event()
@@ -89,7 +87,7 @@ def deliver() -> None:
 @app.command("settings")
 def show_settings() -> None:
     """Show every setting: its name in the environment, its value, and what it means."""
-    with _explained():
+    with explained(Settings):
         settings = _settings()
     for name, field in Settings.model_fields.items():
         default = "" if name in settings.model_fields_set else "  (default)"
@@ -103,7 +101,7 @@ def create_operator(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make an account; its OAuth 2 client is shown this once."""
-    with _explained(), _at_work():
+    with explained(Settings), _at_work():
         issued = identity.create_operator(name)
     client_id = issued.credential.client_id
     if as_json:
@@ -116,7 +114,7 @@ def create_operator(
 @operator_app.command("list")
 def list_operators() -> None:
     """List the accounts, without their secrets."""
-    with _explained(), _at_work():
+    with explained(Settings), _at_work():
         for credential in identity.list_operators():
             used = credential.last_used_at
             typer.echo(
@@ -130,7 +128,7 @@ def revoke_operator(
     client_id: Annotated[str, typer.Argument(help="The client id of the account.")],
 ) -> None:
     """Have an account stop working at once."""
-    with _explained(), _at_work():
+    with explained(Settings), _at_work():
         credential = identity.revoke_operator(client_id)
     typer.echo(f"{credential.label} has no access any more.")
 
@@ -140,7 +138,7 @@ def upgrade(
     revision: Annotated[str, typer.Argument(help="Where to; by default the newest.")] = "head",
 ) -> None:
     """Bring the schema forward."""
-    with _explained():
+    with explained(Settings):
         engine = _engine()
         migrations.upgrade(engine, revision)
         typer.echo(f"The database is at revision {migrations.revision_of(engine) or 'none'}.")
@@ -152,7 +150,7 @@ def downgrade(
     revision: Annotated[str, typer.Argument(help="Where to: -1, a revision, or base.")],
 ) -> None:
     """Bring the schema back. What only newer versions know is lost."""
-    with _explained():
+    with explained(Settings):
         engine = _engine()
         migrations.downgrade(engine, revision)
         typer.echo(f"The database is at revision {migrations.revision_of(engine) or 'none'}.")
@@ -161,7 +159,7 @@ def downgrade(
 @database_app.command()
 def check() -> None:
     """Say whether the database has the schema that this version needs."""
-    with _explained():
+    with explained(Settings):
         engine = _engine()
         migrations.check_known(engine)
         found, needed = migrations.revision_of(engine), migrations.newest_revision(engine)
@@ -183,7 +181,7 @@ def rotate_secrets() -> None:
 
     It may be interrupted and run again, also while the marketplace runs.
     """
-    with _explained():
+    with explained(Settings):
         environment = open_environment(_settings())
         box = environment.settings.secret_box
         done = [reencrypt(environment.engine, box, column) for column in encrypted_columns()]
@@ -219,43 +217,6 @@ def _at_work() -> Iterator[None]:
         unit_of_work(environment.engine),
     ):
         yield
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what the user can mend into one line and exit status 1."""
-    try:
-        yield
-    except FlexagoraError as error:
-        typer.echo(f"{error.title}: {error.detail}", err=True)
-        raise typer.Exit(1) from error
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_input=False):
-            names = ".".join(str(part) for part in problem["loc"])
-            typer.echo(f"FLEXAGORA_{names.upper()}: {problem['msg']}", err=True)
-        raise typer.Exit(1) from error
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "")
-        if extra is None:
-            raise
-        typer.echo(
-            f"The settings need a client that is not installed: pip install 'flexagora[{extra}]'",
-            err=True,
-        )
-        raise typer.Exit(1) from error
-    except (OperationalError, ArgumentError) as error:
-        typer.echo(f"The database cannot be used: {_in_one_line(error)}", err=True)
-        raise typer.Exit(1) from error
-    except OSError as error:
-        what = f" {error.filename}" if error.filename else ""
-        typer.echo(f"{error.strerror or error}{what}", err=True)
-        raise typer.Exit(1) from error
-
-
-def _in_one_line(error: SQLAlchemyError) -> str:
-    """Return what the driver says, without the statement that it was asked."""
-    said = error.orig if isinstance(error, OperationalError) else error
-    return " ".join(str(said).split())
 
 
 def _shown(name: str, value: object) -> str:

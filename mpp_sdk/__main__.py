@@ -5,15 +5,13 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import ValidationError
-from sqlalchemy.exc import ArgumentError, OperationalError
 
-from mpp_sdk.client import ProblemError
-from mpp_sdk.errors import FlexagoraError, NotFound
+from mpp_sdk.command_line import explained, needs_extra
+from mpp_sdk.errors import NotFound
 from mpp_sdk.notifications.log import UNDELIVERED, LoggedNotification
 from mpp_sdk.outbox import EventState
 from mpp_sdk.platform import MarketPlayerPlatform
@@ -32,8 +30,6 @@ notifications = typer.Typer(help="The notifications on their way to the marketpl
 app.add_typer(keys, name="keys")
 app.add_typer(consents, name="consents")
 app.add_typer(notifications, name="notifications")
-
-_EXTRAS = {"psycopg": "postgresql", "lxml": "metering"}
 
 PodArgument = Annotated[str, typer.Argument(help="The id of the point of delivery.")]
 SubscriptionOption = Annotated[
@@ -59,20 +55,11 @@ def serve(
     if settings.access_log is not None:
         log_to_file(settings.access_log)
     platform = load_platform(handler)(settings)
-    try:
-        serve_app(
-            platform.app(),
-            host=host or settings.host,
-            port=settings.port if port is None else port,
-        )
-    except OSError as error:
-        _end(
-            f"{error.strerror}: stop what listens there, or choose another address with --host and"
-            " --port, or MPP_HOST and MPP_PORT.",
-            error,
-        )
-    except RuntimeError as error:
-        _end(str(error), error)
+    serve_app(
+        platform.app(),
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+    )
 
 
 @keys.command("issue")
@@ -201,7 +188,7 @@ def load_platform(path: str) -> type[MarketPlayerPlatform]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
-        if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        if isinstance(error, ImportError) and needs_extra(error):
             raise
         raise typer.BadParameter(f"{path} cannot be loaded: {error}") from error
     if not (isinstance(found, type) and issubclass(found, MarketPlayerPlatform)):
@@ -254,38 +241,10 @@ def _show(line: dict[str, str | int | None]) -> None:
     typer.echo(json.dumps({name: value for name, value in line.items() if value is not None}))
 
 
-def _end(line: str, because: Exception) -> NoReturn:
-    typer.echo(" ".join(line.split()), err=True)
-    raise SystemExit(1) from because
-
-
-def _without_statement(error: OperationalError | ArgumentError) -> str:
-    return str(error.orig if isinstance(error, OperationalError) else error)
-
-
 def main() -> None:
-    """Run the command line; what goes wrong is said in one line, with what to do."""
-    try:
+    """Run the command line; what the user can mend is said in a line, with what to do."""
+    with explained(PlatformSettings):
         app()
-    except (FlexagoraError, ProblemError) as error:
-        _end(str(error), error)
-    except (OperationalError, ArgumentError) as error:
-        _end(
-            "The database cannot be used: start it, or set MPP_DATABASE_URL to another."
-            f" It says: {_without_statement(error)}",
-            error,
-        )
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "")
-        if extra is None:
-            raise
-        _end(f"{error.name} is not installed: pip install 'flexagora[{extra}]'", error)
-    except ValidationError as error:
-        if error.title != PlatformSettings.__name__:
-            raise
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"][:1])
-        _end(f"MPP_{name.upper()}: {first['msg']}.", error)
 
 
 if __name__ == "__main__":

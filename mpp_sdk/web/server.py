@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mpp_sdk.errors import Unavailable
 from mpp_sdk.web.binding import BoundContract
 from mpp_sdk.web.exchange import raw_path
 from mpp_sdk.web.frame import Frame
@@ -88,14 +89,14 @@ def serve(
     """Serve until the process is told to stop; calls in progress get 10 s to end.
 
     on_start is told the base URL once connections are accepted. Raises OSError when the address
-    cannot be had, RuntimeError when the application's own start-up fails.
+    cannot be had, Unavailable when the application's own start-up fails.
     """
     listener = _listen(host, port)
     on_start(_url(host, listener))
     server = _server(app)
     _run(server, listener)
     if not server.started:
-        raise RuntimeError(_NOT_STARTED)
+        raise Unavailable(_NOT_STARTED)
 
 
 class BackgroundServer:
@@ -113,7 +114,7 @@ class BackgroundServer:
     def start(self) -> str:
         """Start and return the base URL.
 
-        Raises OSError when the address cannot be had, RuntimeError when the application's own
+        Raises OSError when the address cannot be had, Unavailable when the application's own
         start-up fails.
         """
         listener = _listen(self._host, self._port)
@@ -125,7 +126,7 @@ class BackgroundServer:
         while not self._server.started:
             if not self._thread.is_alive():
                 listener.close()
-                raise RuntimeError(_NOT_STARTED)
+                raise Unavailable(_NOT_STARTED)
             time.sleep(_POLL_S)
         return url
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 import requests
 
+from mpp_sdk.errors import Unavailable
 from mpp_sdk.web.binding import BoundContract, bind, methods_of
 from mpp_sdk.web.call import Call, Principal, Proceed, Reply, current_call, no_edge
 from mpp_sdk.web.contract import Contract, ContractError
@@ -190,9 +191,9 @@ def test_a_start_up_that_fails_is_told() -> None:
         yield
 
     app = compose([], lifespan=failing)
-    with pytest.raises(RuntimeError, match="could not start"):
+    with pytest.raises(Unavailable, match="could not start"):
         BackgroundServer(app).start()
-    with pytest.raises(RuntimeError, match="could not start"):
+    with pytest.raises(Unavailable, match="could not start"):
         serve(app, port=0)
 
 
