@@ -26,6 +26,11 @@ from examples.demo.companies import (
     wait_until,
 )
 from examples.demo.drawing import STEPS, short
+from examples.demo.environments import (
+    PlatformSecrets,
+    marketplace_environment,
+    platform_environment,
+)
 from examples.demo.messages import Messages
 from examples.demo.outcome import audit_trail, load_curves, timelines
 from examples.demo.portfolio import DENIED, EXPECTED, GRANTED, WITHDRAWN
@@ -112,13 +117,7 @@ class Scenario:
 
     def _start_marketplace(self) -> str:
         port = free_port()
-        self._marketplace_environment = {
-            "FLEXAGORA_DATA_DIR": str(self._folder / "marketplace"),
-            "FLEXAGORA_PORT": str(port),
-            "FLEXAGORA_ALLOW_PRIVATE_ADDRESSES": "true",
-            "FLEXAGORA_ALLOW_HTTP": "true",
-            "FLEXAGORA_ACCESS_LOG": str(self._folder / "marketplace.access.jsonl"),
-        }
+        self._marketplace_environment = marketplace_environment(self._folder, port)
         server = ServerProcess(
             "The marketplace",
             ["marketplace", "serve"],
@@ -147,17 +146,11 @@ class Scenario:
         port, inbound_key = free_port(), f"demo-{secrets.token_urlsafe(24)}"
         access: PlatformAccess = connect_platform(company, f"http://127.0.0.1:{port}", inbound_key)
         self._messages.callers[f"credential:{access.credential_id}"] = participant
+        given = PlatformSecrets(inbound_key, access.api_key, access.signing_secret)
         environment = {
-            "MPP_NAME": company.name,
-            "MPP_PORT": str(port),
-            "MPP_DATABASE_URL": f"sqlite:///{self._folder / module}.db",
-            "MPP_MARKETPLACE_URL": self._servers[0].url,
-            "MPP_API_KEY": access.api_key,
-            "MPP_INBOUND_API_KEY": inbound_key,
-            "MPP_SIGNING_SECRETS": access.signing_secret,
-            "MPP_ALLOW_PRIVATE_ADDRESSES": "true",
-            "MPP_ALLOW_HTTP": "true",
-            "MPP_ACCESS_LOG": str(self._folder / f"{module}.access.jsonl"),
+            **platform_environment(
+                self._folder, module, company.name, port, self._servers[0].url, given
+            ),
             **extra,
         }
         server = ServerProcess(

@@ -13,6 +13,11 @@ import requests
 from sqlalchemy import Engine, select
 
 from examples.demo.companies import Company, connect_platform, register, sign_in, wait_until
+from examples.demo.environments import (
+    PlatformSecrets,
+    marketplace_environment,
+    platform_environment,
+)
 from examples.demo.processes import ServerProcess, free_port
 from mpp_sdk.client import api_key
 from mpp_sdk.contracts.eu_mp.client import EuMpClient
@@ -68,18 +73,10 @@ class Platform:
         self.first_inbound_key = f"test-{secrets.token_urlsafe(24)}"
         access = connect_platform(company, self.url, self.first_inbound_key)
         self.first_api_key = access.api_key
-        self.environment = {
-            "MPP_NAME": company.name,
-            "MPP_PORT": str(self._port),
-            "MPP_DATABASE_URL": f"sqlite:///{folder / role}.db",
-            "MPP_MARKETPLACE_URL": marketplace.url,
-            "MPP_API_KEY": access.api_key,
-            "MPP_INBOUND_API_KEY": self.first_inbound_key,
-            "MPP_SIGNING_SECRETS": access.signing_secret,
-            "MPP_ALLOW_PRIVATE_ADDRESSES": "true",
-            "MPP_ALLOW_HTTP": "true",
-            "MPP_ACCESS_LOG": str(folder / f"{role}.access.jsonl"),
-        }
+        given = PlatformSecrets(self.first_inbound_key, access.api_key, access.signing_secret)
+        self.environment = platform_environment(
+            folder, role, company.name, self._port, marketplace.url, given
+        )
         self.process = self.with_module("mpp_sdk")
 
     def with_module(self, module: str) -> ServerProcess:
@@ -145,13 +142,9 @@ class Marketplace:
         self._platforms: list[Platform] = []
         self.url = f"http://127.0.0.1:{self._port}"
         self.environment = {
-            "FLEXAGORA_DATA_DIR": str(folder),
+            **marketplace_environment(folder, self._port),
             "FLEXAGORA_DATABASE_URL": database_url,
             "FLEXAGORA_SECRET_KEYS": account.secret_key,
-            "FLEXAGORA_PORT": str(self._port),
-            "FLEXAGORA_ALLOW_PRIVATE_ADDRESSES": "true",
-            "FLEXAGORA_ALLOW_HTTP": "true",
-            "FLEXAGORA_ACCESS_LOG": str(folder / "marketplace.access.jsonl"),
             "FLEXAGORA_POLL_INTERVAL": "PT0.1S",
             "FLEXAGORA_JOB_INTERVAL": "PT0.5S",
         }

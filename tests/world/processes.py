@@ -8,6 +8,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from examples.demo.environments import (
+    PlatformSecrets,
+    marketplace_environment,
+    platform_environment,
+)
 from examples.demo.processes import ServerProcess, free_port
 
 POD_WITH_CONSENT = "ZIVxxxxxxxxxx"
@@ -31,11 +36,7 @@ class MarketplaceProcess:
         self.folder = folder
         self.port = free_port()
         self.environment = {
-            "FLEXAGORA_DATA_DIR": str(folder / "marketplace"),
-            "FLEXAGORA_PORT": str(self.port),
-            "FLEXAGORA_ALLOW_PRIVATE_ADDRESSES": "true",
-            "FLEXAGORA_ALLOW_HTTP": "true",
-            "FLEXAGORA_ACCESS_LOG": str(folder / "marketplace.access.jsonl"),
+            **marketplace_environment(folder, self.port),
             **(settings or {}),
         }
         self.server = ServerProcess(
@@ -92,17 +93,11 @@ class PlatformProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         customers = self.folder / "customers.json"
         customers.write_text(json.dumps(_CUSTOMERS))
+        given = PlatformSecrets(self.inbound_key, api_key, signing_secret)
         environment = {
-            "MPP_NAME": self.name,
-            "MPP_PORT": str(self.port),
-            "MPP_DATABASE_URL": f"sqlite:///{self.database_file}",
-            "MPP_MARKETPLACE_URL": marketplace_url,
-            "MPP_API_KEY": api_key,
-            "MPP_INBOUND_API_KEY": self.inbound_key,
-            "MPP_SIGNING_SECRETS": signing_secret,
-            "MPP_ALLOW_PRIVATE_ADDRESSES": "true",
-            "MPP_ALLOW_HTTP": "true",
-            "MPP_ACCESS_LOG": str(self.folder / f"{self.name}.access.jsonl"),
+            **platform_environment(
+                self.folder, self.name, self.name, self.port, marketplace_url, given
+            ),
             **(settings or {}),
             "OPERATOR_CUSTOMERS": str(customers),
             "AGGREGATOR_PODS": ",".join(PODS),
