@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test check generate fuzz serve format clean
+.PHONY: help demo test check generate fuzz bench serve format clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -29,6 +29,9 @@ generate: $(VENV)/.dev ## Generate models, handlers and clients from the contrac
 
 fuzz: $(VENV)/.dev ## Fuzz every served contract at length, 2,000 cases each
 	$(BIN)/python -m tests.contract.fuzz --cases 2000
+
+bench: $(VENV)/.dev ## Measure what things cost, each beside something named
+	$(BIN)/python -m benchmarks
 
 serve: $(VENV)/.runtime ## Run the marketplace for good, on embedded defaults
 	$(BIN)/flexagora serve

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -177,9 +176,7 @@ def test_a_year_of_half_hours_comes_back(
     assert not isinstance(document, RequestValidatedMeasureData)
     make = historical_series if historical else measure_series
     document = replace(document, series=(make("1", year),))
-    begun = perf_counter()
     data = render(document, rendering)
-    written = perf_counter() - begun
     back = parse(data, rendering)
     assert back == document
     assert not isinstance(back, RequestValidatedMeasureData)
@@ -188,7 +185,6 @@ def test_a_year_of_half_hours_comes_back(
     assert [str(one.quantity) for one in series.readings] == [
         str(one.quantity) for one in year.readings
     ]
-    assert written < 5  # about 0.1 s on an idle machine
     for day, count in ((date(2013, 3, 31), 46), (date(2013, 10, 27), 50), (date(2013, 7, 1), 48)):
         assert len(series.between(*day_bounds(day, LONDON)).readings) == count
 

