@@ -76,7 +76,7 @@ def _store(count: int) -> None:
 
 
 def _documents(series: ReadingSeries, years: int) -> None:
-    participant = MarketParticipant("18XEXAMPLE-----Y", "A01", "MDR")
+    participant = MarketParticipant("18XEXAMPLE-----L", "A01", "MDR")
     header = DocumentHeader(
         mrid="1",
         type="E66",
