@@ -97,7 +97,7 @@ def connect_platform(company: Company, platform_url: str, inbound_key: str) -> P
     )
 
 
-def test_integration(company: Company) -> IntegrationTest:
+def run_set_up_test(company: Company) -> IntegrationTest:
     """Return the result of the integration set-up test of a company's platform."""
     return company.client.test_platform(company.player_id)
 

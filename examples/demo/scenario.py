@@ -21,8 +21,8 @@ from examples.demo.companies import (
     connect_platform,
     expect,
     register,
+    run_set_up_test,
     sign_in,
-    test_integration,
     wait_until,
 )
 from examples.demo.drawing import STEPS, short
@@ -162,7 +162,7 @@ class Scenario:
         )
         self._servers.append(server)
         server.start()
-        test = test_integration(company)
+        test = run_set_up_test(company)
         outcomes = ", ".join(
             f"{step.name} {'[green]ok[/]' if step.outcome is TestOutcome.PASSED else '[red]no[/]'}"
             for step in test.steps
@@ -207,7 +207,7 @@ class Scenario:
         offer = provider.client.make_offer(
             request.service_request_id,
             OfferDraft(
-                terms="Readings of the day before by noon. Free of charge for a year.",
+                terms="Readings of the day before by noon. Free of charge.",
                 price=Price(model=PriceModel.FREE),
                 validity=Period(start=self._started_at - timedelta(minutes=1)),
                 interim_status_interval=INTERIM_INTERVAL,

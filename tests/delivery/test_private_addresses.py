@@ -2,8 +2,7 @@
 
 import pytest
 
-from examples.demo.companies import connect_platform, wait_until
-from examples.demo.companies import test_integration as run_integration_test
+from examples.demo.companies import connect_platform, run_set_up_test, wait_until
 from mpp_sdk.client import ProblemError
 from mpp_sdk.contracts.marketplace.models import (
     DeliveryState,
@@ -67,7 +66,7 @@ def test_a_private_address_is_refused_at_registration_and_again_at_send_time(
             (attempt,) = on_sqlite.operator().list_attempts(delivery.event_id, limit=1).items
             assert attempt.status is None
             assert "not at a public address" in (attempt.error or "")
-        test = run_integration_test(buyer)
+        test = run_set_up_test(buyer)
         assert (test.passed, test.steps[0].outcome) == (False, StepOutcome.FAILED)
         assert requester.heard == provider.heard == []
         on_sqlite.process.stop()

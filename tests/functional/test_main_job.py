@@ -4,8 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from examples.demo.companies import test_integration as run_integration_test
-from examples.demo.companies import wait_until
+from examples.demo.companies import run_set_up_test, wait_until
 from mpp_sdk.client import ProblemError
 from mpp_sdk.contracts.marketplace.models import (
     ActionReason,
@@ -46,7 +45,7 @@ def test_two_companies_agree_and_their_platforms_integrate_by_themselves(
     provider.process.start()
     requester.process.start()
     for platform in (provider, requester):
-        assert run_integration_test(platform.company).passed
+        assert run_set_up_test(platform.company).passed
 
     subscription_id = _agree(provider, requester)
     active = until_state(requester.company, subscription_id, SubscriptionState.ACTIVE)
