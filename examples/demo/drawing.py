@@ -171,7 +171,7 @@ def timeline(line: Timeline, start: datetime, end: datetime) -> str:
         bar = picture.add("rect", class_=f"bar {tone}", x=x, y=5, width=width, height=20, rx=4)
         why = f": {change.why}" if change.why else ""
         SubElement(bar, "title").text = f"{change.state} at {change.at:%H:%M:%S.%f} UTC{why}"
-        if width > len(change.state) * 7.2 + 10:
+        if width > len(change.state) * 8.4 + 12:
             picture.add("text", change.state, class_="state", x=x + 6, y=19)
     return str(picture)
 
