@@ -2,21 +2,23 @@
 
 import importlib
 import json
-import logging
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from mpp_sdk import backups, logs, tracing
 from mpp_sdk.command_line import explained, needs_extra
 from mpp_sdk.errors import NotFound
 from mpp_sdk.notifications.log import UNDELIVERED, LoggedNotification
-from mpp_sdk.outbox import EventState
+from mpp_sdk.outbox import EventState, ReplayFilter
 from mpp_sdk.platform import MarketPlayerPlatform
 from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.pods import SubscribedPod
+from mpp_sdk.state.tables import Base
 from mpp_sdk.web.access_log import log_to_file
 from mpp_sdk.web.server import serve as serve_app
 
@@ -27,10 +29,13 @@ app = typer.Typer(
 keys = typer.Typer(help="The API keys between this platform and the marketplace.")
 consents = typer.Typer(help="The consents of customers, where this platform is the provider.")
 notifications = typer.Typer(help="The notifications on their way to the marketplace.")
+database = typer.Typer(help="The platform's own database.")
 app.add_typer(keys, name="keys")
+app.add_typer(database, name="database")
 app.add_typer(consents, name="consents")
 app.add_typer(notifications, name="notifications")
 
+_MOMENTS = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 PodArgument = Annotated[str, typer.Argument(help="The id of the point of delivery.")]
 SubscriptionOption = Annotated[
     UUID | None,
@@ -48,18 +53,20 @@ def serve(
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
 ) -> None:
     """Serve a platform until it is told to stop."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
     settings = PlatformSettings()
+    logs.configure(settings.log_format)
+    tracing.configure(settings.name)
     if settings.access_log is not None:
         log_to_file(settings.access_log)
     platform = load_platform(handler)(settings)
-    serve_app(
-        platform.app(),
-        host=host or settings.host,
-        port=settings.port if port is None else port,
-    )
+    with platform.operations_port():
+        serve_app(
+            platform.app(),
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            on_stopping=platform.readiness.begin_stopping,
+            drain_seconds=settings.drain_delay.total_seconds(),
+        )
 
 
 @keys.command("issue")
@@ -104,6 +111,46 @@ def test_connection() -> None:
     platform = MarketPlayerPlatform()
     platform.adopt_keys()
     typer.echo(platform.marketplace.test().to_json().decode())
+
+
+@database.command("backup")
+def back_up(
+    file: Annotated[Path, typer.Argument(help="Where to; there must be nothing yet.")],
+) -> None:
+    """Write a backup of one moment, also while the platform is served."""
+    platform = MarketPlayerPlatform()
+    box = platform.settings.secret_box()
+    facts = backups.back_up(platform.engine, file, box, kind="platform", revision=None)
+    typer.echo(f"{file} is written, as of {facts.taken_at.isoformat()}, {facts.size} bytes.")
+    typer.echo(
+        "The encryption keys are NOT in it. Keep MPP_ENCRYPTION_KEYS, or the .key file beside the "
+        "database, in another place."
+    )
+
+
+@database.command("restore")
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup that `backup` has written.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Whether what is in the database may be lost.")
+    ] = False,
+) -> None:
+    """Put a backup in place of the database, while the platform is not served."""
+    settings = PlatformSettings()
+    facts = backups.restore(
+        settings.database_url,
+        file,
+        settings.secret_box(),
+        kind="platform",
+        replace=replace,
+        prepare=lambda engine, _: Base.metadata.create_all(engine),
+    )
+    typer.echo(f"Restored as of {facts.taken_at.isoformat()}.")
+    typer.echo(
+        "Serve the platform, and ask the marketplace's operator to run `flexagora database "
+        f"resynchronise --since {facts.taken_at.isoformat()}`: what the platform was told since "
+        "then is told again."
+    )
 
 
 @consents.command("list")
@@ -170,10 +217,50 @@ def list_notifications(
 
 @notifications.command("replay")
 def replay_notification(
-    event_id: Annotated[UUID, typer.Argument(help="The id of a dead notification.")],
+    event_id: Annotated[
+        UUID | None,
+        typer.Argument(help="The id of a dead notification; without it, all that the options say."),
+    ] = None,
+    state: Annotated[
+        list[EventState] | None,
+        typer.Option(help="DEAD, DELIVERED, or both by giving it twice; DEAD by default."),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=_MOMENTS, help="Only what was finished at or after (with offset)."),
+    ] = None,
+    subscription: Annotated[
+        UUID | None, typer.Option("--subscription", help="Only those of this subscription.")
+    ] = None,
+    reason_contains: Annotated[
+        str | None, typer.Option(help="Only dead ones whose reason contains this.")
+    ] = None,
 ) -> None:
-    """Queue a dead notification again; it is sent while the platform is served."""
-    _show_notification(MarketPlayerPlatform().notifications.replay(event_id))
+    """Queue dead notifications again, or all since a moment; they are sent while it is served."""
+    log = MarketPlayerPlatform().notifications
+    if event_id is not None:
+        _show_notification(log.replay(event_id))
+        return
+    states = frozenset(state or [EventState.DEAD])
+    if not states <= {EventState.DEAD, EventState.DELIVERED}:
+        raise typer.BadParameter("Only DEAD and DELIVERED ones can be sent again.")
+    wanted = ReplayFilter(
+        states=states,
+        ordering_key=None if subscription is None else str(subscription),
+        since=since,
+        reason_contains=reason_contains,
+    )
+    asked = log.request_replay(wanted, "Asked for at the command line.")
+    for replay in log.advance_replays():
+        if replay.id == asked.id:
+            _show(
+                {
+                    "replayId": str(replay.id),
+                    "state": replay.state,
+                    "percent": round(100 * replay.progress),
+                    "replayed": replay.replayed,
+                }
+            )
 
 
 def load_platform(path: str) -> type[MarketPlayerPlatform]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
+from mpp_sdk import correlation, tracing
 from mpp_sdk.problem import Problem
 
 T = TypeVar("T")
@@ -142,6 +143,12 @@ class BaseClient:
         for name, value in (path_values or {}).items():
             url = url.replace("{" + name + "}", quote(_text(value), safe=""))
         sent = {"Accept": f"{accept}, application/problem+json", **self._auth()}
+        belongs_to = correlation.current().correlation_id
+        if belongs_to is not None:
+            sent[correlation.HEADER] = belongs_to
+        trace_parent = tracing.parent()
+        if trace_parent is not None:
+            sent[tracing.HEADER] = trace_parent
         sent |= {name: _text(value) for name, value in (headers or {}).items() if value is not None}
         data: bytes | None = None
         if body is not None:

@@ -12,7 +12,13 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from mpp_sdk.client import ProblemError
 from mpp_sdk.errors import FlexagoraError
 
-_EXTRA_OF_MODULE = {"psycopg": "postgresql", "pika": "rabbitmq", "lxml": "metering"}
+_EXTRA_OF_MODULE = {
+    "psycopg": "postgresql",
+    "pika": "rabbitmq",
+    "lxml": "metering",
+    "prometheus_client": "metrics",
+    "opentelemetry": "telemetry",
+}
 _ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 
@@ -36,7 +42,12 @@ def explained(settings: type[BaseSettings]) -> Iterator[None]:
 
 def needs_extra(error: ImportError) -> bool:
     """Return whether a module is missing that comes with one of the extras."""
-    return isinstance(error, ModuleNotFoundError) and error.name in _EXTRA_OF_MODULE
+    return isinstance(error, ModuleNotFoundError) and _distribution(error) in _EXTRA_OF_MODULE
+
+
+def _distribution(error: ImportError) -> str:
+    """Return the outermost package of the module that is missing."""
+    return (error.name or "").partition(".")[0]
 
 
 def _lines(error: Exception, settings: type[BaseSettings]) -> list[str] | None:
@@ -53,7 +64,7 @@ def _lines(error: Exception, settings: type[BaseSettings]) -> list[str] | None:
                 for problem in error.errors(include_url=False, include_input=False)
             ]
         case ModuleNotFoundError() if needs_extra(error):
-            extra = _EXTRA_OF_MODULE[error.name or ""]
+            extra = _EXTRA_OF_MODULE[_distribution(error)]
             return [f"{error.name} is not installed: pip install 'flexagora[{extra}]'"]
         case OperationalError() | ArgumentError():
             # what the driver says, without the statement that it was asked

@@ -1,15 +1,18 @@
 """One way to reach a database, SQLite or PostgreSQL, for the marketplace and for every platform."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 READ_ONLY = "read_only"
 """The execution option of a transaction that only reads."""
 
 _BUSY_TIMEOUT_MS = 30_000
+_MAX_OVERFLOW = 10
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -41,11 +44,29 @@ def open_database(url: str, *, pool_size: int = 20) -> Engine:
     option `read_only` takes none.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=pool_size, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=pool_size)
+        return create_engine(
+            url, pool_size=pool_size, max_overflow=_MAX_OVERFLOW, pool_pre_ping=True
+        )
+    engine = create_engine(url, pool_size=pool_size, max_overflow=_MAX_OVERFLOW)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+@dataclass(frozen=True)
+class PoolUse:
+    """How many connections of an engine are in use, and how many there may be."""
+
+    in_use: int
+    limit: int
+
+
+def pool_use(engine: Engine) -> PoolUse:
+    """Return how far the connections of an engine that `open_database` made are in use."""
+    pool = engine.pool
+    if not isinstance(pool, QueuePool):
+        raise TypeError(f"An engine with a {type(pool).__name__} is none of ours.")
+    return PoolUse(pool.checkedout(), pool.size() + _MAX_OVERFLOW)
 
 
 def reading(engine: Engine) -> Engine:

@@ -127,7 +127,35 @@ class UnsupportedMediaType(FlexagoraError):
     title = "The media type is not supported"
 
 
+class TooManyCalls(FlexagoraError):
+    """The caller calls more often than is allowed; nothing was done.
+
+    limit names which limit it is: `calls` at once, given back evenly over `seconds`. retry_after is
+    in how many seconds the next call is taken.
+    """
+
+    title = "Too many calls"
+
+    def __init__(self, limit: str, calls: int, seconds: int, retry_after: float) -> None:
+        super().__init__(
+            f"At most {calls} calls in {seconds} s are taken ({limit}). Wait as Retry-After says."
+        )
+        self.limit = limit
+        self.calls = calls
+        self.seconds = seconds
+        self.retry_after = retry_after
+
+
 class Unavailable(FlexagoraError):
-    """Something this depends on is not reachable now; the same call may work later."""
+    """Something this depends on is not reachable now; the same call may work later.
+
+    retry_after is in how many seconds it is worth another try, where that is known.
+    """
 
     title = "Temporarily unavailable"
+
+    def __init__(
+        self, detail: str, errors: Iterable[FieldError] = (), *, retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail, errors)
+        self.retry_after = retry_after

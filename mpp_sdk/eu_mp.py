@@ -1,5 +1,7 @@
 """What a platform answers to the marketplace: the EU-MP API over its inbox and its keys."""
 
+from datetime import datetime
+
 from mpp_sdk import clock
 from mpp_sdk.auth import InboundKeys
 from mpp_sdk.contracts.eu_mp.handler import EuMpHandler
@@ -7,12 +9,17 @@ from mpp_sdk.contracts.eu_mp.models import (
     Acknowledgement,
     ConnectionStatus,
     ConnectionTest,
+    HeldEventPage,
+    HeldServiceOfferPage,
     IssuedApiKey,
+    NotificationReplay,
+    NotificationReplayOrder,
     PlatformRole,
     ServiceOfferCanceled,
     ServiceOfferChanged,
     ServiceOfferConfirmed,
 )
+from mpp_sdk.held import Held
 from mpp_sdk.inbox import Inbox
 from mpp_sdk.web.call import Principal, current_call
 
@@ -22,9 +29,10 @@ _MARKETPLACE = Principal("marketplace", "The marketplace")
 class EuMpService(EuMpHandler):
     """Serves the EU-MP API."""
 
-    def __init__(self, inbox: Inbox, keys: InboundKeys) -> None:
+    def __init__(self, inbox: Inbox, keys: InboundKeys, held: Held) -> None:
         self._inbox = inbox
         self._keys = keys
+        self._held = held
 
     def confirm_service_offer(
         self, platform_role: PlatformRole, body: ServiceOfferConfirmed
@@ -73,6 +81,22 @@ class EuMpService(EuMpHandler):
             contract_version=contract.version,
             time=clock.now(),
         )
+
+    def list_held_events(
+        self, since: datetime, limit: int = 50, cursor: str | None = None
+    ) -> HeldEventPage:
+        """Return a page of the events that were received."""
+        return self._held.events(since, limit, cursor)
+
+    def list_held_service_offers(
+        self, limit: int = 50, cursor: str | None = None
+    ) -> HeldServiceOfferPage:
+        """Return a page of the subscriptions that this platform holds."""
+        return self._held.service_offers(limit, cursor)
+
+    def replay_notifications(self, body: NotificationReplayOrder) -> NotificationReplay:
+        """Queue a part of the acknowledged notifications again."""
+        return self._held.replay_notifications(body)
 
 
 class MarketplaceAuthenticator:

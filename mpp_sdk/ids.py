@@ -1,5 +1,6 @@
 """Identifiers that sort by the time at which they were made."""
 
+from datetime import datetime
 from uuid import UUID
 
 import uuid6
@@ -8,3 +9,9 @@ import uuid6
 def new_id() -> UUID:
     """Return a new UUID version 7 (RFC 9562), later than those made before."""
     return UUID(int=uuid6.uuid7().int)
+
+
+def first_id_of(moment: datetime) -> UUID:
+    """Return the least UUID version 7 that can be made at a moment."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)

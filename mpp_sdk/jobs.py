@@ -3,18 +3,32 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 
+from mpp_sdk import correlation, tracing
+from mpp_sdk.correlation import correlated
 from mpp_sdk.errors import Unavailable
+from mpp_sdk.ids import new_id
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Cause:
+    """What waked a job."""
+
+    correlation_id: str | None
+    trace_parent: str | None
 
 
 class Job:
     """Runs a function at an interval, in a thread of its own, and at once when it is waked.
 
     What the function raises is logged, and it runs again at the next interval: so it must find its
-    work in the database rather than remember it.
+    work in the database rather than remember it. A run that somebody waked for belongs to what
+    waked it last: its calls and notifications carry that correlation id and trace on.
     """
 
     def __init__(self, name: str, interval: timedelta, function: Callable[[], object]) -> None:
@@ -22,11 +36,13 @@ class Job:
         self._interval = interval.total_seconds()
         self._function = function
         self._awake = threading.Event()
+        self._cause: _Cause | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
         """Make it run as soon as it can. May be called from any thread."""
+        self._cause = _Cause(correlation.current().correlation_id, tracing.parent())
         self._awake.set()
 
     def start(self) -> None:
@@ -42,11 +58,19 @@ class Job:
         if self._thread is not None:
             self._thread.join(timeout_seconds)
 
+    def _span(self, cause: "_Cause") -> AbstractContextManager[None]:
+        """Return the span of a run that somebody waked for; the others, one a second, have none."""
+        if cause.trace_parent is None:
+            return nullcontext()
+        return tracing.continued(f"job {self.name}", cause.trace_parent)
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._awake.clear()
+            cause, self._cause = self._cause or _Cause(None, None), None
             try:
-                self._function()
+                with correlated(cause.correlation_id or str(new_id())), self._span(cause):
+                    self._function()
             except Unavailable as error:
                 _LOG.warning("%s: %s; trying again", self.name, error.detail)
             except Exception:

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import text
 from starlette.types import ASGIApp
@@ -16,6 +16,7 @@ from mpp_sdk.contracts.notifications.models import ServiceStatus
 from mpp_sdk.database import open_database
 from mpp_sdk.edge import PlatformEdge
 from mpp_sdk.eu_mp import EuMpService, MarketplaceAuthenticator
+from mpp_sdk.held import Held
 from mpp_sdk.inbox import Inbox
 from mpp_sdk.jobs import Job
 from mpp_sdk.notifications.connection import MarketplaceConnection
@@ -23,6 +24,9 @@ from mpp_sdk.notifications.log import NotificationLog
 from mpp_sdk.notifications.notifier import OutboxNotifier
 from mpp_sdk.notifications.sender import LEASE, NotificationSender
 from mpp_sdk.outbox import Outbox
+from mpp_sdk.outbox.observing import AttemptLog, Observers
+from mpp_sdk.readiness import Readiness
+from mpp_sdk.schema import bring_up_to_date
 from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.activations import Activations
 from mpp_sdk.state.consents import Consents
@@ -36,11 +40,17 @@ from mpp_sdk.state.subscriptions import (
 )
 from mpp_sdk.state.tables import OUTBOX_TABLES, Base
 from mpp_sdk.transactions import Transactions
-from mpp_sdk.transport import AddressPolicy, GuardedSession
+from mpp_sdk.transport import AddressPolicy, GuardedClient, GuardedSession
 from mpp_sdk.web.binding import BoundContract, bind, methods_of
 from mpp_sdk.web.call import Authenticator
 from mpp_sdk.web.contract import Contract
-from mpp_sdk.web.server import compose, health_route
+from mpp_sdk.web.health import health_routes
+from mpp_sdk.web.limits import CallLimits
+from mpp_sdk.web.operations import operations_port
+from mpp_sdk.web.server import compose
+
+if TYPE_CHECKING:
+    from mpp_sdk.platform_metrics import PlatformMetrics
 
 _LOG = logging.getLogger(__name__)
 _HOUSEKEEPING = timedelta(seconds=1)
@@ -69,7 +79,7 @@ class MarketPlayerPlatform:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         self.engine = open_database(self.settings.database_url)
-        Base.metadata.create_all(self.engine)
+        bring_up_to_date(self.engine, Base.metadata)
         self.transactions = Transactions(self.engine)
         box = self.settings.secret_box()
 
@@ -81,10 +91,17 @@ class MarketPlayerPlatform:
         )
         self.outbound_key = OutboundKey(self.transactions, box, self.settings.marketplace_url)
         self.marketplace = MarketplaceConnection(
-            self.settings.marketplace_url, GuardedSession(self.address_policy), self.outbound_key
+            self.settings.marketplace_url,
+            GuardedSession(self.address_policy),
+            GuardedClient(self.address_policy),
+            self.outbound_key,
         )
+        self._metrics = _metrics(self.settings, self.transactions)
         outbox = Outbox(self.engine, OUTBOX_TABLES, box, lease_duration=LEASE)
-        self._sender = NotificationSender(outbox, self.marketplace)
+        counting = [self._metrics.outbox] if self._metrics else []
+        self._sender = NotificationSender(
+            outbox, self.marketplace, Observers(AttemptLog(), *counting)
+        )
         self._notifier = OutboxNotifier(self.transactions, outbox, self._sender.wake)
         self.notifications = NotificationLog(self.transactions, outbox, self._sender.wake)
 
@@ -93,18 +110,28 @@ class MarketPlayerPlatform:
         self.activations = Activations(self.transactions, self._notifier)
         self.consents = Consents(self.transactions, self.activations, self._notifier)
         inbox = Inbox(self.transactions, self.subscriptions, self.activations, self)
-        self._eu_mp = EuMpService(inbox, self.inbound_keys)
+        held = Held(
+            self.transactions,
+            self.outbound_key,
+            self.settings.notification_retention,
+            self._sender.wake,
+        )
+        self._eu_mp = EuMpService(inbox, self.inbound_keys, held)
         self._edge = PlatformEdge(
             self.transactions,
             box,
             [secret.get_secret_value() for secret in self.settings.signing_secrets],
         )
+        self._limits = CallLimits.of(self.settings)
+        self.readiness = Readiness()
+        self.readiness.check("database", self._check_database)
         self._services: list[ContractService] = []
         self._jobs: list[Job] = []
         self.every(_HOUSEKEEPING, self._keep_house)
         self.every(_KEY_CHECK, self._refresh_key)
         self.every(_PURGE, self._edge.forget_old_replies)
         self.every(_PURGE, self._forget_notifications)
+        self.every(_KEY_CHECK, self._advance_replays)
 
     # ---- for the integrator to override
 
@@ -159,10 +186,30 @@ class MarketPlayerPlatform:
     def app(self) -> ASGIApp:
         """Return the ASGI application; while it is served, notifications are sent and jobs run.
 
-        `GET /healthz` answers 200 while the database answers, and 503 otherwise.
+        `GET /healthz` answers for as long as the process does; `GET /readyz` says whether it can do
+        its work.
         """
-        health = health_route(self._check_database)
-        return compose(self.bound_contracts(), [health], lifespan=self._lifespan)
+        return compose(
+            self.bound_contracts(),
+            health_routes(self.readiness),
+            lifespan=self._lifespan,
+            answered=self._metrics.http.answered if self._metrics else None,
+        )
+
+    @contextmanager
+    def operations_port(self) -> Iterator[str]:
+        """Serve health checks and `/metrics` at the operations port while a block runs.
+
+        Gives the base URL, which is empty when the settings name no port. Raises OSError when the
+        address cannot be had.
+        """
+        routes = health_routes(self.readiness)
+        if self._metrics is not None:
+            routes.append(self._metrics.meters.route())
+        with operations_port(
+            self.settings.operations_host, self.settings.operations_port, routes
+        ) as url:
+            yield url
 
     def bound_contracts(self) -> list[BoundContract]:
         """Return the contracts that this platform serves."""
@@ -201,6 +248,7 @@ class MarketPlayerPlatform:
             methods_of(handler),
             edge=self._edge,
             authenticator=authenticator,
+            limits=self._limits,
         )
 
     @asynccontextmanager
@@ -215,12 +263,18 @@ class MarketPlayerPlatform:
     def _lifespan(self, _app: Any) -> AbstractAsyncContextManager[None]:
         return self._serving()
 
-    def _check_database(self) -> None:
+    def _check_database(self) -> str | None:
         with self.transactions.reading() as session:
             session.execute(text("SELECT 1"))
+        return None
 
     def _refresh_key(self) -> None:
         self.marketplace.refresh_key_if_due(self.settings.key_refresh_before)
+
+    def _advance_replays(self) -> None:
+        """Go on with what a command that was stopped has left."""
+        for replay in self.notifications.advance_replays():
+            _LOG.info("The replay %s has queued %d notifications", replay.id, replay.replayed)
 
     def _forget_notifications(self) -> None:
         self.notifications.forget_delivered(clock.now() - self.settings.notification_retention)
@@ -237,3 +291,12 @@ class MarketPlayerPlatform:
                 row.next_interim_at = next_interim_at(subscription, moment)
                 active_pods = count_active_pods(session, subscription_id)
                 self._notifier.interim(session, subscription_id, status, active_pods)
+
+
+def _metrics(settings: PlatformSettings, transactions: Transactions) -> "PlatformMetrics | None":
+    """Return the platform's metrics where somebody can ask for them, else None."""
+    if settings.operations_port is None:
+        return None
+    from mpp_sdk.platform_metrics import PlatformMetrics  # an extra of its own
+
+    return PlatformMetrics(transactions)

@@ -5,15 +5,24 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 
+from mpp_sdk.logs import LogFormat
+from mpp_sdk.secret_files import SettingsWithFiles
 from mpp_sdk.secrets import SecretBox, load_or_create_key
+from mpp_sdk.web.limits import (
+    AddressRate,
+    AnonymousRate,
+    CredentialRate,
+    FailureRate,
+    TrustedProxies,
+)
 
 _DEFAULT_KEY_FILE = Path("var/platform.key")
 
 
-class PlatformSettings(BaseSettings):
+class PlatformSettings(SettingsWithFiles):
     """The settings of one market player platform.
 
     Durations are ISO 8601 (`PT24H`, `P90D`). Several secrets in one variable have commas between.
@@ -50,8 +59,30 @@ class PlatformSettings(BaseSettings):
         default=False, description="Whether calls may go to private and loopback addresses."
     )
     allow_http: bool = Field(default=False, description="Whether calls may go without TLS.")
+    drain_delay: timedelta = Field(
+        default=timedelta(0),
+        description="How long `serve` still takes calls when it is told to stop, while it says at "
+        "`/readyz` that it is not ready.",
+    )
     access_log: Path | None = Field(
         default=None, description="The file of the JSON access log; standard error by default."
+    )
+    operations_host: str = Field(
+        default="127.0.0.1",
+        description="The address that metrics and health checks are served at. It has no access "
+        "control.",
+    )
+    operations_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="The port that metrics and health checks are served at; by default none. It "
+        "needs the extra `metrics`.",
+    )
+    log_format: LogFormat | None = Field(
+        default=None,
+        description="How the log is written: `json`, an object in each line, or `text`, for "
+        "people. By default text at a terminal, JSON elsewhere.",
     )
     key_validity: timedelta = Field(
         default=timedelta(days=90), description="How long a key issued here is valid."
@@ -76,6 +107,11 @@ class PlatformSettings(BaseSettings):
         default=timedelta(days=30),
         description="How long a delivered notification is kept; others are kept until they are.",
     )
+    rate_limit_address: AddressRate = 1000
+    rate_limit_credential: CredentialRate = 500
+    rate_limit_anonymous: AnonymousRate = 60
+    rate_limit_failures: FailureRate = 30
+    trusted_proxies: TrustedProxies = ()
 
     @field_validator("signing_secrets", "encryption_keys", mode="before")
     @classmethod

@@ -36,15 +36,19 @@ def sign(event_id: str, timestamp: datetime, body: bytes, secrets: Sequence[str]
     """
     if not secrets:
         raise ValueError("There is no secret to sign with.")
-    moment = timestamp.astimezone(UTC)
-    text = body.decode()
+    moment = str(int(timestamp.timestamp()))
+    signed = b"%b.%b.%b" % (event_id.encode(), moment.encode(), body)
+    # What the library does in many more steps; a test holds the two side by side.
+    signatures = (hmac.digest(_key_of(secret), signed, "sha256") for secret in secrets)
     return {
         ID_HEADER: event_id,
-        TIMESTAMP_HEADER: str(int(moment.timestamp())),
-        SIGNATURE_HEADER: " ".join(
-            Webhook(secret).sign(event_id, moment, text) for secret in secrets
-        ),
+        TIMESTAMP_HEADER: moment,
+        SIGNATURE_HEADER: " ".join(f"v1,{base64.b64encode(one).decode()}" for one in signatures),
     }
+
+
+def _key_of(secret: str) -> bytes:
+    return base64.b64decode(secret.removeprefix("whsec_"))
 
 
 def verify(

@@ -37,6 +37,7 @@ from mpp_sdk.metering.model import (
     plain,
 )
 from mpp_sdk.metering.moments import format_moment
+from mpp_sdk.schema import bring_up_to_date
 
 METADATA = MetaData()
 
@@ -96,8 +97,8 @@ class MeteringStore:
         self._engine = engine
 
     def create(self) -> None:
-        """Make the tables where they are missing."""
-        METADATA.create_all(self._engine)
+        """Make what is missing of the tables. Raises SchemaError for what cannot be added."""
+        bring_up_to_date(self._engine, METADATA)
 
     def upsert(
         self, series: Iterable[ReadingSeries], *, validated_at: datetime | None = None

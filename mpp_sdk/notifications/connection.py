@@ -1,26 +1,37 @@
 """The platform's connection to the marketplace: one session, one key, one way to call."""
 
+import asyncio
 from datetime import timedelta
 from http import HTTPStatus
 
+from mpp_sdk import correlation, tracing
 from mpp_sdk.auth import NewKey, OutboundKey
 from mpp_sdk.client import HttpSession, ProblemError
 from mpp_sdk.contracts.notifications.client import NotificationsClient
 from mpp_sdk.contracts.notifications.models import ConnectionTest
 from mpp_sdk.errors import IdempotencyMismatch
 from mpp_sdk.outbox import Event, Response
-from mpp_sdk.transport import GuardedSession
+from mpp_sdk.transport import GuardedClient, GuardedSession
 
 BASE_PATH = "/notifications/v1"
 CALL_SECONDS = 10.0
 
 
 class MarketplaceConnection:
-    """Calls the marketplace's notifications API with the platform's present key."""
+    """Calls the marketplace's notifications API with the platform's present key.
 
-    def __init__(self, marketplace_url: str, session: GuardedSession, key: OutboundKey) -> None:
+    `send` is for an event loop, in which the client is open; the rest is for threads.
+    """
+
+    def __init__(
+        self,
+        marketplace_url: str,
+        session: GuardedSession,
+        client: GuardedClient,
+        key: OutboundKey,
+    ) -> None:
+        self.client = client
         self._base_url = marketplace_url.rstrip("/") + BASE_PATH
-        self._session = session
         self._key = key
         http: HttpSession = session
         self._client = NotificationsClient(
@@ -46,24 +57,30 @@ class MarketplaceConnection:
         if self._key.is_due(before):
             self.refresh_key()
 
-    def send(self, event: Event, body: bytes) -> Response:
+    async def send(self, event: Event, body: bytes) -> Response:
         """Return the marketplace's answer to one notification.
 
         The event's id is the idempotency key of every attempt. Raises TransportError for none.
         """
-        headers = self._authenticate() | {
+        headers = await asyncio.to_thread(self._authenticate) | {
             "Accept": "application/json, application/problem+json",
             "Content-Type": "application/json",
             "Idempotency-Key": str(event.event_id),
         }
-        answer = self._session.request(
+        if event.correlation_id is not None:
+            headers[correlation.HEADER] = event.correlation_id
+        trace_parent = tracing.parent_of(event.trace_parent)
+        if trace_parent is not None:
+            headers[tracing.HEADER] = trace_parent
+        answer = await self.client.request(
             event.method,
             self._base_url + event.path,
             data=body,
             headers=headers,
             timeout=CALL_SECONDS,
         )
-        return Response(answer.status_code, answer.headers.get("Retry-After"), answer.text)
+        text = answer.body.decode("utf-8", "replace")
+        return Response(answer.status, answer.headers.get("Retry-After"), text)
 
     def _new_key(self, refresh_id: str) -> NewKey:
         try:

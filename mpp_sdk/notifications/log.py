@@ -3,20 +3,36 @@
 import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from mpp_sdk.errors import InvalidInput
 from mpp_sdk.notifications.notifier import LANE
-from mpp_sdk.outbox import Attempt, Event, EventFilter, EventState, Outbox
+from mpp_sdk.outbox import (
+    Attempt,
+    Event,
+    EventFilter,
+    EventState,
+    Outbox,
+    Progress,
+    Replay,
+    ReplayFilter,
+    Replays,
+    Retention,
+)
 from mpp_sdk.problem import Problem
+from mpp_sdk.state.tables import OUTBOX_TABLES, REPLAY_TABLES
 from mpp_sdk.transactions import Transactions
 
 UNDELIVERED = (EventState.QUEUED, EventState.RETRYING, EventState.DEAD)
 """The states of what the marketplace has not acknowledged."""
 
+RETENTION = Retention(OUTBOX_TABLES)
+# Notifications carry no secrets; and nothing else waits in the only lane for long.
+_REPLAYS = Replays(OUTBOX_TABLES, REPLAY_TABLES, give_way=timedelta(0))
 _PAGE = 200
 
 
@@ -74,15 +90,41 @@ class NotificationLog:
             self._transactions.after_commit(self._wake)
         return queued
 
+    def request_replay(self, wanted: ReplayFilter, reason: str) -> Replay:
+        """Return a new replay of many notifications, which `advance_replays` does.
+
+        Raises InvalidInput when delivered ones are asked for and no moment since which.
+        """
+        if EventState.DELIVERED in wanted.states and wanted.since is None:
+            raise InvalidInput.field(
+                "since", "required", "Say since when delivered notifications are to be sent again."
+            )
+        with self._transactions() as session:
+            return _REPLAYS.request(session.connection(), wanted, "platform", reason)
+
+    def advance_replays(self) -> Iterator[Replay]:
+        """Do what replays there are, and yield each as it is after a batch of it.
+
+        Whoever is stopped in between has done all batches so far; the next call goes on.
+        """
+        while True:
+            with self._transactions() as session:
+                progress, replay = _REPLAYS.advance(session.connection())
+                self._transactions.after_commit(self._wake)
+            if progress is not Progress.ADVANCED or replay is None:
+                return
+            yield replay
+
     def forget_delivered(self, before: datetime) -> int:
         """Delete what was delivered before a moment; return how many there were."""
-        forgotten = 0
+        forgotten, after = 0, None
         while True:
             with self._transactions() as session:  # a short one each time, others wait for it
-                count = self._outbox.forget_delivered(session.connection(), before)
-            if not count:
+                batch = RETENTION.forget(session.connection(), EventState.DELIVERED, before, after)
+            forgotten += len(batch.events)
+            if batch.last is None:
                 return forgotten
-            forgotten += count
+            after = batch.last
 
     def _logged(self, connection: Connection, event: Event) -> LoggedNotification:
         return LoggedNotification(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from mpp_sdk import clock
+from mpp_sdk import clock, correlation, tracing
 from mpp_sdk.contracts.notifications.models import (
     ActivationNotification,
     ConsentNotification,
@@ -105,6 +105,8 @@ class OutboxNotifier:
                 path=path,
                 payload=notification.to_json().decode(),
                 occurred_at=occurred_at,
+                correlation_id=correlation.current().correlation_id,
+                trace_parent=tracing.parent(),
             ),
         )
 

@@ -4,17 +4,29 @@ import threading
 from datetime import timedelta
 
 from mpp_sdk.notifications.connection import CALL_SECONDS, MarketplaceConnection
-from mpp_sdk.outbox import Dispatcher, Outbox
+from mpp_sdk.outbox import Dispatcher, Observer, Outbox
 
-LEASE = timedelta(seconds=3 * CALL_SECONDS)
+_CONCURRENCY = 8
+
+LEASE = timedelta(seconds=CALL_SECONDS + 5)
 """How long another process waits for the work of one that was killed while it was sending."""
 
 
 class NotificationSender:
     """Runs the outbox's dispatcher in a thread."""
 
-    def __init__(self, outbox: Outbox, connection: MarketplaceConnection) -> None:
-        self._dispatcher = Dispatcher(outbox, connection.send, lanes=1, send_seconds=CALL_SECONDS)
+    def __init__(
+        self, outbox: Outbox, connection: MarketplaceConnection, observer: Observer
+    ) -> None:
+        self._dispatcher = Dispatcher(
+            outbox,
+            connection.send,
+            within=connection.client,
+            lanes=1,
+            concurrency=_CONCURRENCY,
+            send_seconds=CALL_SECONDS + 1,
+            observer=observer,
+        )
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 

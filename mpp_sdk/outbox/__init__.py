@@ -4,8 +4,8 @@ Beside the tables, which their owner migrates, it needs a database only. See `Ou
 guarantees and `Dispatcher` for how it sends.
 """
 
-from mpp_sdk.outbox.dispatcher import Dispatcher, Send
-from mpp_sdk.outbox.engine import LeaseLost, Outbox, OutcomeListener
+from mpp_sdk.outbox.dispatcher import Dispatcher, Observer, Send
+from mpp_sdk.outbox.engine import Outbox
 from mpp_sdk.outbox.model import (
     Attempt,
     Claim,
@@ -13,9 +13,11 @@ from mpp_sdk.outbox.model import (
     EventFilter,
     Lane,
     Lease,
+    LeaseLost,
     NewEvent,
     Recorded,
     Sent,
+    Settlement,
     canonical_json,
     merge,
 )
@@ -25,6 +27,7 @@ from mpp_sdk.outbox.policy import (
     BreakerPolicy,
     BreakerState,
     EventState,
+    LaneMode,
     NoResponse,
     Response,
     RetryPolicy,
@@ -32,6 +35,20 @@ from mpp_sdk.outbox.policy import (
     Verdict,
     parse_retry_after,
 )
+from mpp_sdk.outbox.recording import OutcomeListener
+from mpp_sdk.outbox.replaying import (
+    Progress,
+    Replay,
+    ReplayFilter,
+    Replays,
+    ReplayState,
+    ReplayTables,
+    Skipped,
+    SkipReason,
+    is_dead,
+    replay_of,
+)
+from mpp_sdk.outbox.retention import Forgotten, Retention
 from mpp_sdk.outbox.tables import OutboxTables
 
 __all__ = [
@@ -45,22 +62,37 @@ __all__ = [
     "Event",
     "EventFilter",
     "EventState",
+    "Forgotten",
     "Lane",
+    "LaneMode",
     "Lease",
     "LeaseLost",
     "NewEvent",
     "NoResponse",
+    "Observer",
     "Outbox",
     "OutboxTables",
     "OutcomeListener",
+    "Progress",
     "Recorded",
+    "Replay",
+    "ReplayFilter",
+    "ReplayState",
+    "ReplayTables",
+    "Replays",
     "Response",
+    "Retention",
     "RetryPolicy",
     "Send",
     "Sent",
+    "Settlement",
+    "SkipReason",
+    "Skipped",
     "Tried",
     "Verdict",
     "canonical_json",
+    "is_dead",
     "merge",
     "parse_retry_after",
+    "replay_of",
 ]

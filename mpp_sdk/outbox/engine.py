@@ -7,35 +7,19 @@ lease is held.
 """
 
 import json
-import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    RowMapping,
-    Select,
-    and_,
-    bindparam,
-    case,
-    delete,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from mpp_sdk import clock
 from mpp_sdk.database import reading
 from mpp_sdk.errors import IllegalTransition, NotFound
+from mpp_sdk.outbox import lanes
+from mpp_sdk.outbox.claiming import Claiming, arrive
 from mpp_sdk.outbox.model import (
     Attempt,
     Claim,
@@ -43,42 +27,36 @@ from mpp_sdk.outbox.model import (
     EventFilter,
     Lane,
     Lease,
+    LeaseLost,
     NewEvent,
     Recorded,
     Sent,
+    Settlement,
     merge,
 )
-from mpp_sdk.outbox.policy import (
-    Breaker,
-    BreakerPolicy,
-    BreakerState,
-    EventState,
-    NoResponse,
-    Response,
-    RetryPolicy,
-    Tried,
-    Verdict,
-)
+from mpp_sdk.outbox.policy import BreakerPolicy, EventState, RetryPolicy
+from mpp_sdk.outbox.recording import ListenerFailed, OutcomeListener, Recording
+from mpp_sdk.outbox.replaying import QUEUED_AGAIN
+from mpp_sdk.outbox.rows import event_columns, event_of
 from mpp_sdk.outbox.tables import OutboxTables
 from mpp_sdk.secrets import SecretBox
 
-OutcomeListener = Callable[[Connection, Event], None]
-"""Called in the transaction that records an attempt, with the event as it stands after it."""
-
+# What may be done about an event by hand; a delivered one is replayed with all since a moment.
+_ALLOWED = {
+    EventState.QUEUED: ("discard",),
+    EventState.RETRYING: ("discard",),
+    EventState.DELIVERED: ("replay all since a moment",),
+    EventState.DEAD: ("replay",),
+}
 _WRITTEN = tuple(one.name for one in fields(NewEvent) if one.name != "secrets")
-_ARRIVALS_AT_ONCE = 1_000
-_RESPONSE_CHARACTERS_KEPT = 2_000
-
-
-class LeaseLost(Exception):
-    """Somebody else has taken the lane over; what was not recorded will be sent again."""
 
 
 class Outbox:
     """A durable outbox in one database, SQLite or PostgreSQL.
 
     lease_duration must be longer than a send can take. events_per_claim bounds one lane's turn.
-    on_outcome is called in the transaction that records an attempt; what it raises undoes it.
+    on_outcomes is called in the transaction that records attempts; what it raises undoes the
+    recording of its event. While the condition held is true in the database, nothing is claimed.
     """
 
     def __init__(
@@ -91,7 +69,8 @@ class Outbox:
         breaker: BreakerPolicy | None = None,
         lease_duration: timedelta = timedelta(seconds=60),
         events_per_claim: int = 20,
-        on_outcome: OutcomeListener | None = None,
+        on_outcomes: OutcomeListener | None = None,
+        held: ColumnElement[bool] | None = None,
     ) -> None:
         self._engine = engine
         self._reading = reading(engine)
@@ -99,11 +78,8 @@ class Outbox:
         self._secret_box = secret_box
         self._retry = retry or RetryPolicy()
         self._breaker = breaker or BreakerPolicy()
-        self._lease_duration = lease_duration
-        self._events_per_claim = events_per_claim
-        self._on_outcome = on_outcome
-        # Deciding how far attempts are spread needs no unpredictable numbers.
-        self._random = random.Random()  # noqa: S311
+        self._claiming = Claiming(tables, self._breaker, lease_duration, events_per_claim, held)
+        self._recording = Recording(tables, self._retry, self._breaker, lease_duration, on_outcomes)
 
     # ------------------------------------------------------------------ writing
 
@@ -118,7 +94,7 @@ class Outbox:
         """Write events, at least one, in their order. Raises as `enqueue`."""
         connection.execute(insert(self._tables.event), [self._values(one) for one in new])
         arrived = dict.fromkeys((one.lane, one.ordering_key) for one in new)
-        self._arrive(connection, arrived)
+        arrive(self._tables, connection, arrived)
 
     def _values(self, new: NewEvent) -> dict[str, Any]:
         encrypted = None
@@ -141,55 +117,157 @@ class Outbox:
         Raises NotFound, and IllegalTransition when the event is not dead.
         """
         event = self._tables.event
-        row = (
-            connection.execute(
-                update(event)
-                .where(event.c.event_id == event_id, event.c.state == EventState.DEAD)
-                .values(
-                    state=EventState.QUEUED,
-                    failures=0,
-                    first_attempt_at=None,
-                    next_attempt_at=None,
-                    not_before=None,
-                    finished_at=None,
-                    dead_reason=None,
-                )
-                .returning(event)
-            )
-            .mappings()
-            .one_or_none()
-        )
+        row = connection.execute(
+            update(event)
+            .where(event.c.event_id == event_id, event.c.state == EventState.DEAD)
+            .values(QUEUED_AGAIN)
+            .returning(*event_columns(event))
+        ).one_or_none()
         if row is None:
             state = self.read_event(connection, event_id).state
-            raise IllegalTransition("The delivery", state, "replay", ())
-        self._arrive(connection, [(row["lane"], row["ordering_key"])])
-        return _event(row)
+            raise IllegalTransition("The delivery", state, "replay", _ALLOWED[state])
+        arrive(self._tables, connection, [(row.lane, row.ordering_key)])
+        return event_of(row)
 
-    def _arrive(self, connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
-        connection.execute(
-            insert(self._tables.arrival),
-            [{"lane": lane, "ordering_key": ordering_key} for lane, ordering_key in keys],
-        )
+    def discard(self, connection: Connection, event_id: UUID, reason: str) -> Event:
+        """Return an unfinished event, given up by hand: what waits behind it goes on.
+
+        A platform that is being sent it at this moment may still take it; then it is DELIVERED.
+        Raises NotFound, and IllegalTransition when the event is finished.
+        """
+        event = self._tables.event
+        row = connection.execute(
+            update(event)
+            .where(event.c.event_id == event_id, event.c.finished_at.is_(None))
+            .values(
+                state=EventState.DEAD,
+                next_attempt_at=None,
+                not_before=None,
+                finished_at=clock.now(),
+                dead_reason=f"Given up by hand: {reason}",
+            )
+            .returning(*event_columns(event))
+        ).one_or_none()
+        if row is None:
+            state = self.read_event(connection, event_id).state
+            raise IllegalTransition("The delivery", state, "discard", _ALLOWED[state])
+        arrive(self._tables, connection, [(row.lane, row.ordering_key)])
+        return event_of(row)
+
+    # ------------------------------------------------------------------ what operators say
+
+    def pause(self, connection: Connection, lane: str) -> Lane:
+        """Return a lane, PAUSED: nothing more is sent, everything is kept."""
+        return lanes.pause(self._tables, connection, lane)
+
+    def drain(self, connection: Connection, lane: str, now: datetime | None = None) -> Lane:
+        """Return a lane, DRAINING: what it holds now is finished, then it is PAUSED.
+
+        It is PAUSED at once when it holds nothing.
+        """
+        return lanes.drain(self._tables, connection, lane, now or clock.now())
+
+    def resume(self, connection: Connection, lane: str, now: datetime | None = None) -> Lane:
+        """Return a lane, RUNNING again."""
+        return lanes.resume(self._tables, connection, lane, now or clock.now())
+
+    def limit(
+        self,
+        connection: Connection,
+        lane: str,
+        *,
+        max_concurrency: int | None,
+        max_per_second: float | None,
+    ) -> Lane:
+        """Return a lane with other limits: calls at a time, calls a second. None: as by default.
+
+        Raises ValueError for a limit that would let nothing through.
+        """
+        return lanes.limit(self._tables, connection, lane, max_concurrency, max_per_second)
 
     # ------------------------------------------------------------------ delivering
 
-    def claim(self, owner: str, limit: int, now: datetime | None = None) -> list[Claim]:
-        """Return up to so many due lanes, leased to the owner, each with the events of a turn."""
+    def claim(
+        self,
+        owner: str,
+        limit: int,
+        now: datetime | None = None,
+        *,
+        parked: bool = True,
+        expected: bool = False,
+    ) -> list[Claim]:
+        """Return up to so many due lanes, leased to the owner, each with the events of a turn.
+
+        Those that have waited longest come first. Without `parked`, those that are to be probed
+        are left. Whether there is anything is looked at before any lock is taken, unless it is
+        expected: then that would only take time.
+        """
         now = now or clock.now()
+        if not expected and not self._anything_due(now):
+            return []
+        while True:
+            with self._engine.begin() as connection:
+                more = self._claiming.take_in_arrivals(connection, now)
+                claims = self._claiming.lease_due_lanes(
+                    connection, owner, limit, now, parked=parked
+                )
+            # However much has arrived for lanes that are parked, others wait behind none of it.
+            if claims or not more:
+                return claims
+
+    def _anything_due(self, now: datetime) -> bool:
         with self._reading.connect() as connection:
-            if not connection.execute(self._anything_due(now)).scalar_one():
-                return []
-        with self._engine.begin() as connection:
-            self._take_in_arrivals(connection, now)
-            return self._lease_due_lanes(connection, owner, limit, now)
+            return bool(connection.execute(self._claiming.anything_due(now)).scalar_one())
+
+    def settle(
+        self, settlements: Sequence[Settlement], now: datetime | None = None
+    ) -> list[Recorded | LeaseLost]:
+        """Record attempts of many lanes, each once, in one transaction; return what came of each.
+
+        A lane's lease is prolonged, or given back. When a listener raises, its event alone is not
+        recorded, and is sent again later.
+        """
+        now = now or clock.now()
+        try:
+            with self._engine.begin() as connection:
+                return self._recording.settle(connection, settlements, now, one_by_one=False)
+        except ListenerFailed:
+            with self._engine.begin() as connection:
+                return self._recording.settle(connection, settlements, now, one_by_one=True)
 
     def record(self, lease: Lease, sent: Sequence[Sent], now: datetime | None = None) -> Recorded:
-        """Record attempts, and prolong the lease. Raises LeaseLost when somebody else has it."""
-        return self._record(lease, sent, now or clock.now(), release=False)
+        """Record attempts, and prolong the lease.
+
+        Raises LeaseLost when somebody else has it, and what a listener raised.
+        """
+        return self._settle_one(Settlement(lease, sent), now)
 
     def release(self, lease: Lease, sent: Sequence[Sent], now: datetime | None = None) -> None:
-        """Record attempts, and give the lane back. Raises LeaseLost when somebody else has it."""
-        self._record(lease, sent, now or clock.now(), release=True)
+        """Record attempts, and give the lane back. Raises as `record`."""
+        self._settle_one(Settlement(lease, sent, release=True), now)
+
+    def _settle_one(self, settlement: Settlement, now: datetime | None) -> Recorded:
+        (result,) = self.settle([settlement], now)
+        if isinstance(result, LeaseLost):
+            raise result
+        for error in result.failed.values():
+            raise error
+        return result
+
+    @property
+    def breaker(self) -> BreakerPolicy:
+        """When a lane is parked."""
+        return self._breaker
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """When an event is tried again."""
+        return self._retry
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether the database takes one writing transaction at a time."""
+        return self._engine.dialect.name == "sqlite"
 
     def body(self, event: Event) -> bytes:
         """Return the bytes to be signed and sent: the payload, the secrets merged into it.
@@ -200,374 +278,17 @@ class Outbox:
             return event.payload.encode()
         return merge(event.payload, self._secret_box.decrypt(event.encrypted_secrets)).encode()
 
-    def _anything_due(self, now: datetime) -> Select[tuple[bool]]:
-        lane = self._tables.lane
-        return select(
-            or_(
-                exists().select_from(self._tables.arrival),
-                exists().where(lane.c.due_at <= now),
-            )
-        )
-
-    def _take_in_arrivals(self, connection: Connection, now: datetime) -> None:
-        """Make the lanes of new events due, and the first of each key sendable."""
-        arrival = self._tables.arrival
-        some = (
-            select(arrival.c.id)
-            .order_by(arrival.c.id)
-            .limit(_ARRIVALS_AT_ONCE)
-            .with_for_update(skip_locked=True)
-        )
-        rows = connection.execute(
-            delete(arrival)
-            .where(arrival.c.id.in_(some))
-            .returning(arrival.c.lane, arrival.c.ordering_key)
-        ).all()
-        keys = sorted({(row.lane, row.ordering_key) for row in rows})
-        if not keys:
-            return
-        # In sorted order, so that two claims never wait for each other. The lane's row is locked
-        # before its events are looked at: a recording that finishes an event does the same.
-        for name in sorted({lane for lane, _ in keys}):
-            self._make_due(connection, name, now)
-        self._promote(connection, keys, now)
-
-    def _make_due(self, connection: Connection, name: str, now: datetime) -> None:
-        lane = self._tables.lane
-        values = {
-            "name": name,
-            "due_at": now,
-            "breaker_state": BreakerState.CLOSED,
-            "consecutive_failures": 0,
-        }
-        # A leased lane is looked at again when it is released, a parked one when it is probed.
-        untouched = or_(
-            lane.c.lease_token.is_not(None),
-            and_(lane.c.breaker_state != BreakerState.CLOSED, lane.c.due_at.is_not(None)),
-            lane.c.due_at <= now,
-        )
-        due_at = case(
-            (untouched, lane.c.due_at),
-            (lane.c.probe_at > now, lane.c.probe_at),
-            else_=now,
-        )
-        # The same statement twice: each dialect has its own construct for it.
-        if connection.dialect.name == "sqlite":
-            on_sqlite = sqlite.insert(lane).values(values)
-            connection.execute(
-                on_sqlite.on_conflict_do_update(index_elements=["name"], set_={"due_at": due_at})
-            )
-        else:
-            on_postgresql = postgresql.insert(lane).values(values)
-            connection.execute(
-                on_postgresql.on_conflict_do_update(
-                    index_elements=["name"], set_={"due_at": due_at}
-                )
-            )
-
-    def _promote(
-        self, connection: Connection, keys: Iterable[tuple[str, str]], now: datetime
-    ) -> None:
-        """Make the first unfinished event of each lane and key sendable, unless it is already."""
-        event = self._tables.event
-        others = event.alias()
-        first = (
-            select(others.c.position)
-            .where(
-                others.c.lane == bindparam("of_lane"),
-                others.c.ordering_key == bindparam("of_key"),
-                others.c.finished_at.is_(None),
-            )
-            .order_by(others.c.position)
-            .limit(1)
-            .scalar_subquery()
-        )
-        connection.execute(
-            update(event)
-            .where(event.c.position == first, event.c.next_attempt_at.is_(None))
-            .values(
-                next_attempt_at=case((event.c.not_before > now, event.c.not_before), else_=now)
-            ),
-            [{"of_lane": lane, "of_key": key} for lane, key in keys],
-        )
-
-    def _lease_due_lanes(
-        self, connection: Connection, owner: str, limit: int, now: datetime
-    ) -> list[Claim]:
-        lane = self._tables.lane
-        rows = (
-            connection.execute(
-                select(lane)
-                .where(lane.c.due_at <= now)
-                .order_by(lane.c.due_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-            .mappings()
-            .all()
-        )
-        claims = []
-        for row in rows:
-            breaker = _breaker(row)
-            events = self._next_events(connection, row["name"], breaker, now)
-            if not events:
-                self._let_go(connection, row["name"], breaker.without_answer(now, self._breaker))
-                continue
-            lease = Lease(row["name"], uuid4(), owner, now + self._lease_duration)
-            connection.execute(
-                update(lane)
-                .where(lane.c.name == lease.lane)
-                .values(
-                    due_at=lease.expires_at,
-                    lease_token=lease.token,
-                    lease_owner=owner,
-                    lease_expires_at=lease.expires_at,
-                    breaker_state=breaker.probing().state,
-                )
-            )
-            claims.append(Claim(lease, tuple(events)))
-        return claims
-
-    def _next_events(
-        self, connection: Connection, lane: str, breaker: Breaker, now: datetime
-    ) -> list[Event]:
-        """Return the events of a lane's next turn: one that probes, when the lane is parked."""
-        event = self._tables.event
-        others = event.alias()
-        if breaker.state is BreakerState.CLOSED:
-            due, limit = event.c.next_attempt_at <= now, self._events_per_claim
-        else:  # a probe may come before the event's own turn, but not before a Retry-After
-            due = and_(
-                event.c.next_attempt_at.is_not(None),
-                or_(event.c.not_before.is_(None), event.c.not_before <= now),
-            )
-            limit = 1
-        first = (
-            select(others.c.position)
-            .where(
-                others.c.lane == event.c.lane,
-                others.c.ordering_key == event.c.ordering_key,
-                others.c.finished_at.is_(None),
-            )
-            .order_by(others.c.position)
-            .limit(1)
-            .scalar_subquery()
-        )
-        query = (
-            select(event, first.label("first"))
-            .where(event.c.lane == lane, due)
-            .order_by(event.c.next_attempt_at, event.c.position)
-            .limit(limit)
-        )
-        heads: list[Event] = []
-        while not heads:
-            rows = connection.execute(query).mappings().all()
-            if not rows:
-                return []
-            # One that an earlier event, replayed, has come in front of waits for it.
-            overtaken = [row["position"] for row in rows if row["position"] != row["first"]]
-            if overtaken:
-                connection.execute(
-                    update(event)
-                    .where(event.c.position.in_(overtaken))
-                    .values(next_attempt_at=None)
-                )
-            heads = [_event(row) for row in rows if row["position"] == row["first"]]
-        return self._with_followers(connection, heads, limit, now)
-
-    def _with_followers(
-        self, connection: Connection, heads: Sequence[Event], limit: int, now: datetime
-    ) -> list[Event]:
-        """Return the events with those that come right after them in their keys, up to a limit."""
-        event = self._tables.event
-        each = limit // len(heads) - 1
-        if each < 1:
-            return list(heads)
-        taken = []
-        for head in heads:
-            rows = connection.execute(
-                select(event)
-                .where(
-                    event.c.lane == head.lane,
-                    event.c.ordering_key == head.ordering_key,
-                    event.c.finished_at.is_(None),
-                    event.c.position > head.position,
-                )
-                .order_by(event.c.position)
-                .limit(each)
-            ).mappings()
-            followers = map(_event, rows)
-            taken += [head, *takewhile(lambda one: (one.not_before or now) <= now, followers)]
-        return taken
-
-    def _record(
-        self, lease: Lease, sent: Sequence[Sent], now: datetime, *, release: bool
-    ) -> Recorded:
-        lane = self._tables.lane
-        with self._engine.begin() as connection:
-            row = (
-                connection.execute(
-                    select(lane)
-                    .where(lane.c.name == lease.lane, lane.c.lease_token == lease.token)
-                    .with_for_update()
-                )
-                .mappings()
-                .one_or_none()
-            )
-            if row is None:
-                raise LeaseLost(f"The lease on the lane {lease.lane} was lost.")
-            before = breaker = _breaker(row)
-            states = {}
-            for one in sent:
-                verdict = self._judge(one, now)
-                self._write_outcome(connection, one, verdict, now)
-                states[one.event.event_id] = verdict.state
-                breaker = breaker.after(alive=verdict.platform_alive, now=now, policy=self._breaker)
-            if breaker.state is BreakerState.CLOSED and before.state is not BreakerState.CLOSED:
-                self._hasten(connection, lease.lane, now)
-            if release:
-                if not sent:
-                    breaker = breaker.without_answer(now, self._breaker)
-                self._let_go(connection, lease.lane, breaker, no_earlier_than=now)
-                return Recorded(lease, breaker, states)
-            prolonged = replace(lease, expires_at=now + self._lease_duration)
-            connection.execute(
-                update(lane)
-                .where(lane.c.name == lease.lane)
-                .values(
-                    due_at=prolonged.expires_at,
-                    lease_expires_at=prolonged.expires_at,
-                    **_breaker_values(breaker),
-                )
-            )
-            return Recorded(prolonged, breaker, states)
-
-    def _judge(self, sent: Sent, now: datetime) -> Verdict:
-        tried = Tried(sent.event.failures, sent.event.first_attempt_at)
-        return self._retry.judge(sent.answer, tried, now, self._random.random())
-
-    def _write_outcome(
-        self, connection: Connection, sent: Sent, verdict: Verdict, now: datetime
-    ) -> None:
-        event, attempt = self._tables.event, self._tables.attempt
-        before = sent.event
-        finished = verdict.state in (EventState.DELIVERED, EventState.DEAD)
-        values: dict[str, Any] = {
-            "state": verdict.state,
-            "attempts": before.attempts + 1,
-            "failures": before.failures + (verdict.state is not EventState.DELIVERED),
-            "first_attempt_at": before.first_attempt_at or sent.started_at,
-            "next_attempt_at": verdict.next_attempt_at,
-            "not_before": verdict.not_before,
-            "finished_at": now if finished else None,
-            "dead_reason": verdict.dead_reason,
-        }
-        if verdict.state is EventState.DELIVERED:
-            values["encrypted_secrets"] = None  # only a dead event may be sent again
-        row = (
-            connection.execute(
-                update(event)
-                .where(event.c.position == before.position)
-                .values(values)
-                .returning(event)
-            )
-            .mappings()
-            .one()
-        )
-        after = _event(row)
-        match sent.answer:
-            case Response(status=status, body=body):
-                said = {"status": status, "response_body": _kept(body)}
-            case NoResponse(reason=reason):
-                said = {"error": reason}
-        connection.execute(
-            insert(attempt).values(
-                event_id=after.event_id,
-                number=after.attempts,
-                started_at=sent.started_at,
-                duration_ms=sent.duration_ms,
-                resulting_state=after.state,
-                **said,
-            )
-        )
-        if finished:
-            self._promote(connection, [(after.lane, after.ordering_key)], now)
-        if self._on_outcome is not None:
-            self._on_outcome(connection, after)
-
-    def _hasten(self, connection: Connection, lane: str, now: datetime) -> None:
-        """Let what waited for a parked lane go at once, but not before a Retry-After."""
-        event = self._tables.event
-        connection.execute(
-            update(event)
-            .where(event.c.lane == lane, event.c.next_attempt_at > now)
-            .values(next_attempt_at=case((event.c.not_before > now, event.c.not_before), else_=now))
-        )
-
-    def _let_go(
-        self,
-        connection: Connection,
-        name: str,
-        breaker: Breaker,
-        no_earlier_than: datetime | None = None,
-    ) -> None:
-        """End a lane's turn, and say when its next one is due: behind those that waited longer."""
-        lane, event = self._tables.lane, self._tables.event
-        next_at = connection.execute(
-            select(func.min(event.c.next_attempt_at)).where(
-                event.c.lane == name, event.c.next_attempt_at.is_not(None)
-            )
-        ).scalar_one()
-        due_at = next_at
-        if next_at is not None:
-            if breaker.state is not BreakerState.CLOSED:
-                due_at = breaker.probe_at
-            elif no_earlier_than is not None:
-                due_at = max(next_at, no_earlier_than)
-        connection.execute(
-            update(lane)
-            .where(lane.c.name == name)
-            .values(
-                due_at=due_at,
-                lease_token=None,
-                lease_owner=None,
-                lease_expires_at=None,
-                **_breaker_values(breaker),
-            )
-        )
-
-    # ------------------------------------------------------------------ forgetting
-
-    def forget_delivered(self, connection: Connection, before: datetime, limit: int = 1_000) -> int:
-        """Delete some events delivered before a moment, with their attempts; return how many."""
-        event, attempt = self._tables.event, self._tables.attempt
-        ids = (
-            connection.execute(
-                select(event.c.event_id)
-                .where(event.c.state == EventState.DELIVERED, event.c.finished_at < before)
-                .order_by(event.c.event_id)
-                .limit(limit)
-            )
-            .scalars()
-            .all()
-        )
-        connection.execute(delete(attempt).where(attempt.c.event_id.in_(ids)))
-        connection.execute(delete(event).where(event.c.event_id.in_(ids)))
-        return len(ids)
-
     # ------------------------------------------------------------------ reading
 
     def read_event(self, connection: Connection, event_id: UUID) -> Event:
         """Return an event. Raises NotFound."""
         event = self._tables.event
-        row = (
-            connection.execute(select(event).where(event.c.event_id == event_id))
-            .mappings()
-            .one_or_none()
-        )
+        row = connection.execute(
+            select(*event_columns(event)).where(event.c.event_id == event_id)
+        ).one_or_none()
         if row is None:
             raise NotFound.entity("delivery", event_id)
-        return _event(row)
+        return event_of(row)
 
     def list_events(
         self,
@@ -579,7 +300,7 @@ class Outbox:
     ) -> list[Event]:
         """Return up to so many events, the newest first, those before an id when one is given."""
         event = self._tables.event
-        query = select(event).order_by(event.c.event_id.desc()).limit(limit)
+        query = select(*event_columns(event)).order_by(event.c.event_id.desc()).limit(limit)
         if which.lanes is not None:
             query = query.where(event.c.lane.in_(which.lanes))
         if which.states is not None:
@@ -590,7 +311,7 @@ class Outbox:
                 query = query.where(event.c[column] == wanted)
         if before is not None:
             query = query.where(event.c.event_id < before)
-        return [_event(row) for row in connection.execute(query).mappings()]
+        return [event_of(row) for row in connection.execute(query)]
 
     def list_attempts(
         self, connection: Connection, event_id: UUID, *, limit: int, after: int = 0
@@ -612,29 +333,4 @@ class Outbox:
         """Return a lane, or None when it has never carried an event."""
         lane = self._tables.lane
         row = connection.execute(select(lane).where(lane.c.name == name)).mappings().one_or_none()
-        if row is None:
-            return None
-        values = {column: row[column] for column in Lane.__dataclass_fields__}
-        return Lane(**{**values, "breaker_state": BreakerState(row["breaker_state"])})
-
-
-def _event(row: RowMapping) -> Event:
-    values = {column: row[column] for column in Event.__dataclass_fields__}
-    return Event(**{**values, "state": EventState(row["state"])})
-
-
-def _breaker(row: RowMapping) -> Breaker:
-    return Breaker(BreakerState(row["breaker_state"]), row["consecutive_failures"], row["probe_at"])
-
-
-def _breaker_values(breaker: Breaker) -> dict[str, Any]:
-    return {
-        "breaker_state": breaker.state,
-        "consecutive_failures": breaker.consecutive_failures,
-        "probe_at": breaker.probe_at,
-    }
-
-
-def _kept(body: str) -> str:
-    """Return the beginning of a body as every database can store it."""
-    return body[:_RESPONSE_CHARACTERS_KEPT].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return None if row is None else lanes.lane_of(row)

@@ -1,13 +1,13 @@
 """What goes into an outbox, what comes out of it, and what can be read of it."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from mpp_sdk.outbox.policy import Answer, Breaker, BreakerState, EventState
+from mpp_sdk.outbox.policy import Answer, Breaker, BreakerState, EventState, LaneMode, Verdict
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class NewEvent:
     Events of one ordering_key arrive in the order in which they were enqueued. payload and secrets
     are JSON texts; the secrets, an object, are kept encrypted and merged into the payload, then an
     object too, at the moment of sending. event_id is a UUID version 7 and becomes the webhook-id.
+    trace_parent is a W3C trace context, which goes with the event.
     """
 
     event_id: UUID
@@ -29,6 +30,7 @@ class NewEvent:
     method: str = "POST"
     secrets: str | None = field(default=None, repr=False)
     correlation_id: str | None = None
+    trace_parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Event:
     payload: str
     encrypted_secrets: str | None = field(repr=False)
     correlation_id: str | None
+    trace_parent: str | None
     occurred_at: datetime
     created_at: datetime
     state: EventState
@@ -78,7 +81,11 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane, its breaker and who holds it."""
+    """A lane, its breaker, who holds it, and what an operator has set for it.
+
+    drain_until is the position of the last event that a DRAINING lane delivers. max_concurrency
+    and max_per_second are None where the outbox's own limits hold.
+    """
 
     name: str
     due_at: datetime | None
@@ -87,6 +94,10 @@ class Lane:
     breaker_state: BreakerState
     consecutive_failures: int
     probe_at: datetime | None
+    mode: LaneMode
+    drain_until: int | None
+    max_concurrency: int | None
+    max_per_second: float | None
 
 
 @dataclass(frozen=True)
@@ -101,10 +112,18 @@ class Lease:
 
 @dataclass(frozen=True)
 class Claim:
-    """A leased lane, and the events to be sent in this turn, in order within each key."""
+    """A leased lane, and the events to be sent in this turn, in order within each key.
+
+    breaker is the lane's as it was found. max_concurrency and max_per_second are None where no
+    limit of the lane's own is set; paced_until is when its rate allows the next call.
+    """
 
     lease: Lease
     events: tuple[Event, ...]
+    breaker: Breaker = field(default_factory=Breaker)
+    max_concurrency: int | None = None
+    max_per_second: float | None = None
+    paced_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -118,12 +137,39 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Settlement:
+    """What is to be recorded of a leased lane: attempts, in order, and whether its turn is over.
+
+    paced_until is when the lane's rate allows the next call, if it has a rate.
+    """
+
+    lease: Lease
+    sent: Sequence[Sent] = ()
+    release: bool = False
+    paced_until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Recorded:
-    """What a recording came to: the lease, prolonged, the lane's breaker, each event's state."""
+    """What a recording came to: the lease, prolonged, the lane's state, each event's verdict.
+
+    failed holds what listeners raised: those events are not recorded, and sent again later.
+    """
 
     lease: Lease
     breaker: Breaker
-    states: Mapping[UUID, EventState]
+    mode: LaneMode
+    verdicts: Mapping[UUID, Verdict]
+    failed: Mapping[UUID, Exception] = field(default_factory=dict)
+
+    @property
+    def states(self) -> dict[UUID, EventState]:
+        """The state that each event has now."""
+        return {event_id: verdict.state for event_id, verdict in self.verdicts.items()}
+
+
+class LeaseLost(Exception):
+    """Somebody else has taken the lane over; what was not recorded will be sent again."""
 
 
 @dataclass(frozen=True)

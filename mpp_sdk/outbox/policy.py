@@ -28,6 +28,14 @@ class BreakerState(StrEnum):
     HALF_OPEN = "HALF_OPEN"
 
 
+class LaneMode(StrEnum):
+    """Whether a lane's events go out: all (RUNNING), none (PAUSED), the earlier ones (DRAINING)."""
+
+    RUNNING = "RUNNING"
+    DRAINING = "DRAINING"
+    PAUSED = "PAUSED"
+
+
 @dataclass(frozen=True)
 class Response:
     """What the other side answered: its status, its Retry-After header, the body's beginning."""
@@ -96,6 +104,13 @@ class RetryPolicy:
             plain = self.first_delay * 2**doublings
         return plain * (1 + self.jitter * chance)
 
+    def alive(self, answer: Answer) -> bool:
+        """Return whether an answer is one that a healthy platform gives."""
+        if isinstance(answer, NoResponse):
+            return False
+        status = answer.status
+        return 200 <= status < 300 or status in self.refusals or status == _CONFLICT
+
     def judge(self, answer: Answer, tried: Tried, now: datetime, chance: float) -> Verdict:
         """Return what follows from an answer. chance, from 0 to 1, places the next attempt."""
         if isinstance(answer, NoResponse):
@@ -107,7 +122,7 @@ class RetryPolicy:
             return Verdict(EventState.DEAD, platform_alive=True, dead_reason=said)
         floor = parse_retry_after(answer.retry_after, now)
         verdict = self._failed(said, floor, tried, now, chance)
-        return replace(verdict, platform_alive=answer.status == _CONFLICT)
+        return replace(verdict, platform_alive=self.alive(answer))
 
     def _failed(
         self, reason: str, floor: datetime | None, tried: Tried, now: datetime, chance: float

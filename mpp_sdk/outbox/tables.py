@@ -10,12 +10,13 @@ own rows can therefore never wait in a circle with a delivery that reacts on the
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
+    Connection,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -25,13 +26,16 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy import event as event_hooks
 
 from mpp_sdk.database import UtcDateTime
-from mpp_sdk.outbox.policy import BreakerState
+from mpp_sdk.outbox.policy import BreakerState, LaneMode
 
 _COUNTER = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up on SQLite
+_POSITION = BigInteger().with_variant(Integer(), "sqlite")
 _UNFINISHED = text("finished_at IS NULL")  # QUEUED or RETRYING
 _SENDABLE = text("next_attempt_at IS NOT NULL")
+_DEAD = text("state = 'DEAD'")
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,15 @@ class OutboxTables:
     event: Table
     arrival: Table
     attempt: Table
+    partitioned: bool = False
 
     @classmethod
-    def define(cls, metadata: MetaData) -> Self:
-        """Return the tables, defined on this metadata."""
+    def define(cls, metadata: MetaData, *, partitioned: bool = False) -> Self:
+        """Return the tables, defined on this metadata.
+
+        partitioned is whether PostgreSQL is to keep attempts in partitions, which `Retention`
+        makes and drops.
+        """
         lane = Table(
             "outbox_lane",
             metadata,
@@ -59,6 +68,18 @@ class OutboxTables:
             Column("breaker_state", String(16), nullable=False, default=BreakerState.CLOSED),
             Column("consecutive_failures", Integer(), nullable=False, default=0),
             Column("probe_at", UtcDateTime(), nullable=True),
+            Column(
+                "mode",
+                String(16),
+                nullable=False,
+                default=LaneMode.RUNNING,
+                server_default=LaneMode.RUNNING,
+            ),
+            Column("drain_until", _POSITION, nullable=True),
+            Column("max_concurrency", Integer(), nullable=True),
+            Column("max_per_second", Float(), nullable=True),
+            # When the lane's rate allows the next call, if that is later than its last turn.
+            Column("paced_until", UtcDateTime(), nullable=True),
             Index("ix_outbox_lane_due_at", "due_at"),
         )
         event = Table(
@@ -74,6 +95,7 @@ class OutboxTables:
             Column("payload", Text(), nullable=False),
             Column("encrypted_secrets", Text(), nullable=True),
             Column("correlation_id", String(200), nullable=True),
+            Column("trace_parent", String(55), nullable=True),
             Column("occurred_at", UtcDateTime(), nullable=False),
             Column("created_at", UtcDateTime(), nullable=False),
             Column("state", String(16), nullable=False),
@@ -102,6 +124,13 @@ class OutboxTables:
                 postgresql_where=_SENDABLE,
                 sqlite_where=_SENDABLE,
             ),
+            # The few dead ones, to be found among the many delivered ones.
+            Index(
+                "ix_outbox_event_dead",
+                "position",
+                postgresql_where=_DEAD,
+                sqlite_where=_DEAD,
+            ),
         )
         arrival = Table(
             "outbox_arrival",
@@ -110,21 +139,36 @@ class OutboxTables:
             Column("lane", String(200), nullable=False),
             Column("ordering_key", String(200), nullable=False),
         )
+        # Partitioned, it holds no foreign key: a day of attempts is dropped whole, whatever became
+        # of their events. The key has started_at because a partitioned table's key must.
+        by_day: dict[str, Any] = {}
+        if partitioned:
+            by_day["postgresql_partition_by"] = "RANGE (started_at)"
         attempt = Table(
             "outbox_attempt",
             metadata,
-            Column(
-                "event_id",
-                Uuid(),
-                ForeignKey("outbox_event.event_id", name="fk_outbox_attempt_event_id"),
-                primary_key=True,
-            ),
+            Column("event_id", Uuid(), primary_key=True),
             Column("number", Integer(), primary_key=True, autoincrement=False),
-            Column("started_at", UtcDateTime(), nullable=False),
+            Column("started_at", UtcDateTime(), primary_key=True),
             Column("duration_ms", Integer(), nullable=False),
             Column("status", Integer(), nullable=True),
             Column("error", Text(), nullable=True),
             Column("response_body", Text(), nullable=True),
             Column("resulting_state", String(16), nullable=False),
+            **by_day,
         )
-        return cls(lane, event, arrival, attempt)
+        if partitioned:
+            event_hooks.listen(attempt, "after_create", _add_default_partition)
+        return cls(lane, event, arrival, attempt, partitioned)
+
+    def partitioned_on(self, connection: Connection) -> bool:
+        """Return whether attempts are partitioned in this database."""
+        return self.partitioned and connection.dialect.name == "postgresql"
+
+
+def _add_default_partition(table: Table, connection: Connection, **_: object) -> None:
+    """Have a table that is made take rows before it has a partition for them."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            f"CREATE TABLE {table.name}_default PARTITION OF {table.name} DEFAULT"
+        )

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mpp_sdk.database import UtcDateTime
-from mpp_sdk.outbox import OutboxTables
+from mpp_sdk.outbox import OutboxTables, ReplayTables
 from mpp_sdk.web.idempotency import IdempotencyTable
 
 
@@ -17,6 +17,7 @@ class Base(DeclarativeBase):
 
 
 OUTBOX_TABLES = OutboxTables.define(Base.metadata)
+REPLAY_TABLES = ReplayTables.define(Base.metadata)
 REPLIES = IdempotencyTable.define(Base.metadata)
 
 

@@ -4,17 +4,13 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 import anyio
 import anyio.to_thread
 from connexion import AsyncApp
-from connexion.context import receive as connexion_receive
-from connexion.context import scope as connexion_scope
-from connexion.middleware.context import ContextMiddleware
-from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.resolver import Resolver
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import Response
@@ -26,15 +22,18 @@ from mpp_sdk.web.call import (
     Authenticator,
     Call,
     Edge,
+    GroupingEdge,
     Reply,
+    Waiting,
     enter_call,
 )
 from mpp_sdk.web.contract import Contract, ContractError, Operation, Parameter
-from mpp_sdk.web.exchange import Exchange, exchange_of
+from mpp_sdk.web.exchange import Exchange
 from mpp_sdk.web.frame import Frame
-from mpp_sdk.web.routing import AuthenticationMiddleware, RoutingMiddleware
+from mpp_sdk.web.limits import NO_LIMITS, CallLimits
+from mpp_sdk.web.routing import AnsweringMiddleware, AuthenticationMiddleware, RoutingMiddleware
 from mpp_sdk.web.strict_json import escape
-from mpp_sdk.web.validation import DEFAULT_LIMIT, NoParsing, Validators, read_body
+from mpp_sdk.web.validation import DEFAULT_LIMIT, Validators
 
 Resolve = Callable[[str], Callable[..., object]]
 """Gives the function for an operation id. Raises LookupError or AttributeError for none."""
@@ -46,10 +45,23 @@ DEFAULT_THREADS = 16
 class BoundContract:
     """An ASGI application that serves one contract at one base path."""
 
-    def __init__(self, contract: Contract, base_path: str, app: ASGIApp) -> None:
+    def __init__(
+        self, contract: Contract, base_path: str, app: ASGIApp, limiter: anyio.CapacityLimiter
+    ) -> None:
         self.contract = contract
         self.base_path = base_path
         self._app = app
+        self._limiter = limiter
+
+    @property
+    def busy_threads(self) -> int:
+        """How many of its threads are at work now."""
+        return int(self._limiter.borrowed_tokens)
+
+    @property
+    def threads(self) -> int:
+        """How many threads it may use."""
+        return int(self._limiter.total_tokens)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -77,17 +89,19 @@ def bind(
     base_path: str | None = None,
     body_limit: int = DEFAULT_LIMIT,
     threads: int = DEFAULT_THREADS,
+    limits: CallLimits = NO_LIMITS,
 ) -> BoundContract:
     """Return the application that answers each operation of a contract with a function.
 
     base_path is the contract's own unless one is given. The functions are plain ones and run in at
-    most `threads` worker threads. Raises ContractError when one is missing or does not fit.
+    most `threads` worker threads. Contracts of one server share its limits. Raises ContractError
+    when a function is missing or does not fit.
     """
     path = (contract.base_path if base_path is None else base_path).rstrip("/")
     limiter = anyio.CapacityLimiter(threads)
     endpoints = {
         operation.operation_id: _Endpoint(
-            contract, operation, _function(contract, operation, resolve), edge, body_limit, limiter
+            contract, operation, _function(contract, operation, resolve), edge, limiter
         )
         for operation in contract.operations
     }
@@ -96,20 +110,29 @@ def bind(
         middlewares=[
             functools.partial(RoutingMiddleware, contract=contract, base_path=path),
             functools.partial(
-                AuthenticationMiddleware, authenticator=authenticator, limiter=limiter
+                AuthenticationMiddleware,
+                authenticator=authenticator,
+                limiter=limiter,
+                limits=limits,
             ),
-            RequestValidationMiddleware,
-            ContextMiddleware,
+            functools.partial(
+                AnsweringMiddleware,
+                validators=Validators(contract, body_limit),
+                endpoints={name: endpoint.answer for name, endpoint in endpoints.items()},
+            ),
         ],
-        uri_parser_class=NoParsing,
-        validator_map=Validators(contract, body_limit).validator_map(),
     )
     app.add_api(
         json.loads(json.dumps(contract.document)),  # connexion writes into what it is given
         base_path=path,
-        resolver=Resolver(lambda operation_id: endpoints[operation_id].answer),
+        resolver=Resolver(lambda operation_id: _answered_before),
     )
-    return BoundContract(contract, path, Frame(app))
+    return BoundContract(contract, path, Frame(app), limiter)
+
+
+async def _answered_before() -> None:
+    """Stand where connexion wants a function: AnsweringMiddleware answers before it is called."""
+    raise RuntimeError("A request went past the layer that answers it")
 
 
 def methods_of(handler: object) -> Resolve:
@@ -234,7 +257,6 @@ class _Endpoint:
         operation: Operation,
         function: Callable[..., object],
         edge: Edge,
-        body_limit: int,
         limiter: anyio.CapacityLimiter,
     ) -> None:
         self._contract = contract
@@ -242,41 +264,40 @@ class _Endpoint:
         self._function = function
         self._arguments = _Arguments(operation, function)
         self._edge = edge
-        self._body_limit = body_limit
         self._limiter = limiter
+        self._group = edge.group(function) if isinstance(edge, GroupingEdge) else None
 
-    @property
-    def answer(self) -> Callable[[], Awaitable[Response]]:
-        """The coroutine function that connexion calls. It must not be a bound method."""
+    async def answer(self, exchange: Exchange, query: str) -> Response:
+        """Return the answer to a request that was checked."""
+        if self._group is not None:
+            waiting = self._waiting(exchange, query)
+            return self._response(await self._group(waiting), exchange)
+        return await anyio.to_thread.run_sync(self._run, exchange, query, limiter=self._limiter)
 
-        async def answer() -> Response:
-            exchange = exchange_of(connexion_scope)
-            if self._operation.body_media_types:
-                if not exchange.body_checked:
-                    raise RuntimeError(f"The body of {self._operation.operation_id} is unchecked")
-            elif self._operation.method in ("POST", "PUT", "PATCH"):
-                exchange.body = await read_body(connexion_receive, self._body_limit)
-            return await anyio.to_thread.run_sync(self._run, exchange, limiter=self._limiter)
+    def _run(self, exchange: Exchange, query: str) -> Response:
+        waiting = self._waiting(exchange, query)
+        return self._response(self._edge(waiting.call, waiting.proceed), exchange)
 
-        return answer
-
-    def _run(self, exchange: Exchange) -> Response:
-        call = self._call(exchange)
+    def _waiting(self, exchange: Exchange, query: str) -> Waiting:
+        call = self._call(exchange, query)
         arguments = self._arguments.make(exchange)
         enter_call(call)
 
         def proceed() -> Reply:
             return self._rendered(self._function(**arguments), exchange)
 
-        reply = self._rendered(self._edge(call, proceed), exchange)
+        return Waiting(call, arguments, proceed)
+
+    def _response(self, result: Reply, exchange: Exchange) -> Response:
+        reply = self._rendered(result, exchange)
         headers = dict(reply.headers)
         if reply.body is not None:
             headers["Content-Type"] = reply.media_type or JSON
         body = reply.body if isinstance(reply.body, bytes) else None
         return Response(body, reply.status or self._operation.success_status, headers)
 
-    def _call(self, exchange: Exchange) -> Call:
-        query = str(connexion_scope["query_string"].decode("latin-1"))
+    def _call(self, exchange: Exchange, query: str) -> Call:
+        key = exchange.arguments.get("idempotency_key")
         event_id = exchange.event_id
         if isinstance(exchange.document, dict) and event_id is None:
             event_id = str(exchange.document.get("eventId", "")) or None
@@ -291,9 +312,9 @@ class _Endpoint:
             query=query,
             body=exchange.body,
             correlation_id=exchange.correlation_id,
-            fingerprint=_fingerprint(exchange, query),
+            fingerprint="" if key is None else _fingerprint(exchange, query),
             media_type=exchange.media_type,
-            idempotency_key=exchange.arguments.get("idempotency_key"),
+            idempotency_key=key,
             if_match=exchange.arguments.get("if_match"),
             event_id=event_id,
         )

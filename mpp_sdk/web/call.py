@@ -1,12 +1,13 @@
 """A call as handlers and edges see it, and what they answer."""
 
-from collections.abc import Mapping
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from mpp_sdk import correlation
 from mpp_sdk.web.contract import Contract, Operation
 
 JSON = "application/json"
@@ -25,8 +26,9 @@ class Principal:
 class Call:
     """One authenticated and validated call.
 
-    headers has lower-case names. fingerprint is the same for two calls that ask for the same: it
-    covers method, path, query, If-Match and body. media_type is what the answer should be in.
+    headers has lower-case names. With an idempotency_key there is a fingerprint, the same for two
+    calls that ask for the same: it covers method, path, query, If-Match and body. media_type is
+    what the answer should be in.
     """
 
     contract: Contract
@@ -75,6 +77,37 @@ class Edge(Protocol):
         """Return the answer to a call, usually that of `proceed`."""
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A call that waits to be carried out with others, in the context in which it came."""
+
+    call: Call
+    arguments: Mapping[str, Any]
+    proceed: Proceed
+    context: Context = field(default_factory=copy_context)
+
+
+@runtime_checkable
+class GroupingEdge(Protocol):
+    """An edge that carries out the calls of some handlers many at a time."""
+
+    def group(
+        self, function: Callable[..., object]
+    ) -> "Callable[[Waiting], Awaitable[Reply]] | None":
+        """Return what takes the calls of a handler; None when they are carried out one by one.
+
+        It is called, and must be awaited, on the event loop. It raises what the call fails with.
+        """
+
+
+@runtime_checkable
+class RememberingAuthenticator(Protocol):
+    """An authenticator that knows for a moment whom it has just let in."""
+
+    def remembered(self, scheme: str, credential: str) -> Principal | None:
+        """Return whose credential this is, without waiting for anything; None when not known."""
+
+
 class Authenticator(Protocol):
     """Knows credentials. It runs in a worker thread."""
 
@@ -100,5 +133,6 @@ def current_call() -> Call:
 
 
 def enter_call(call: Call) -> None:
-    """Make a call the current one in this context."""
+    """Make a call the current one in this context, and have what follows belong to it."""
     _current.set(call)
+    correlation.enter(call.correlation_id, call.event_id)

@@ -21,7 +21,8 @@ _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 class Exchange:
     """One request and what each layer has found out about it.
 
-    path_values are the undecoded parts of the path; arguments what the handler gets.
+    path_values are the undecoded parts of the path; arguments what the handler gets. header_values
+    has every header as often as it came, headers those of a name joined (RFC 9110, 5.3).
     """
 
     method: str
@@ -33,20 +34,21 @@ class Exchange:
     path_values: dict[str, str] = field(default_factory=dict)
     scheme: str | None = None
     principal: Principal | None = None
+    header_values: dict[str, list[str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     errors: list[FieldError] = field(default_factory=list)
     media_type: str = JSON
     body: bytes = b""
     document: Any = None
-    body_checked: bool = False
     event_id: str | None = None
     status: int | None = None
 
 
 def open_exchange(scope: Scope) -> Exchange:
     """Return the exchange of a new request, kept in its scope."""
-    given = next((v for n, v in header_items(scope) if n == "x-correlation-id"), "")
+    sent = (value for name, value in scope["headers"] if name.lower() == b"x-correlation-id")
+    given = next(sent, b"").decode("latin-1")
     valid = _CORRELATION_ID.fullmatch(given) is not None
     exchange = Exchange(
         method=scope["method"],
@@ -73,12 +75,13 @@ def header_items(scope: Scope) -> Iterator[tuple[str, str]]:
     return ((n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in scope["headers"])
 
 
-def joined_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by their names, those that are there twice joined as RFC 9110 has it."""
-    joined: dict[str, str] = {}
+def read_headers(exchange: Exchange, scope: Scope) -> None:
+    """Note the headers of a request in its exchange."""
+    values: dict[str, list[str]] = {}
     for name, value in header_items(scope):
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
+        values.setdefault(name, []).append(value)
+    exchange.header_values = values
+    exchange.headers = {name: ", ".join(each) for name, each in values.items()}
 
 
 def raw_path(scope: Scope) -> str:

@@ -2,11 +2,24 @@
 
 import base64
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, Text, delete, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mpp_sdk.clock import now
@@ -17,6 +30,23 @@ from mpp_sdk.web.call import Call, Proceed, Reply
 
 KEPT = timedelta(days=7)
 """How long an answer can be had again."""
+
+
+ReplyKey = tuple[str, str, str]
+"""The subject, the operation and the key of a kept answer."""
+
+
+@dataclass(frozen=True)
+class KeptReply:
+    """An answer that was given, and what it was asked by."""
+
+    fingerprint: str
+    reply: Reply
+
+    def to(self, call: Call) -> Reply:
+        """Return the answer for a call. Raises IdempotencyMismatch when that asks otherwise."""
+        _check_fingerprint(self.fingerprint, call)
+        return self.reply
 
 
 @dataclass(frozen=True)
@@ -78,9 +108,46 @@ class IdempotencyTable:
         row = connection.execute(columns.where(*self._this(call))).one_or_none()
         if row is None:
             return None
-        if row.fingerprint != call.fingerprint:
-            raise IdempotencyMismatch("Use a new Idempotency-Key for a new request.")
+        _check_fingerprint(row.fingerprint, call)
         return None if row.reply is None else _from_text(box.decrypt(row.reply))
+
+    def find_all(
+        self, connection: Connection, calls: Collection[Call], box: SecretBox
+    ) -> "dict[ReplyKey, KeptReply]":
+        """Return the answers that the keys of several calls were given before."""
+        columns = self.table.c
+        this = tuple_(columns.subject, columns.operation, columns.key)
+        keys = {reply_key(call) for call in calls}
+        rows = connection.execute(
+            select(self.table).where(this.in_(keys), columns.reply.is_not(None))
+        )
+        return {
+            (row.subject, row.operation, row.key): KeptReply(
+                row.fingerprint, _from_text(box.decrypt(row.reply))
+            )
+            for row in rows
+        }
+
+    def keep_all(
+        self, connection: Connection, answers: Collection[tuple[Call, Reply]], box: SecretBox
+    ) -> None:
+        """Keep the answers of several calls. Raises IntegrityError when one has a kept answer."""
+        moment = now()
+        connection.execute(
+            insert(self.table),
+            [
+                {
+                    "subject": subject,
+                    "operation": operation,
+                    "key": key,
+                    "fingerprint": call.fingerprint,
+                    "reply": box.encrypt(_to_text(reply)),
+                    "created_at": moment,
+                }
+                for call, reply in answers
+                for subject, operation, key in (reply_key(call),)
+            ],
+        )
 
     def purge(self, connection: Connection) -> int:
         """Forget the answers older than 7 days. Return how many there were."""
@@ -117,6 +184,16 @@ class IdempotencyTable:
             columns.operation == _operation(call),
             columns.key == call.idempotency_key,
         )
+
+
+def reply_key(call: Call) -> ReplyKey:
+    """Return what an answer of a call with an Idempotency-Key is found by."""
+    return _subject(call), _operation(call), call.idempotency_key or ""
+
+
+def _check_fingerprint(fingerprint: str, call: Call) -> None:
+    if fingerprint != call.fingerprint:
+        raise IdempotencyMismatch("Use a new Idempotency-Key for a new request.")
 
 
 def _subject(call: Call) -> str:

@@ -1,6 +1,7 @@
 """The one place where errors become answers: problem documents of RFC 9457."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -34,6 +35,7 @@ _STATUSES: tuple[tuple[type[errors.FlexagoraError], int], ...] = (
     (errors.UnsupportedMediaType, 415),
     (errors.IdempotencyMismatch, 422),
     (errors.PreconditionRequired, 428),
+    (errors.TooManyCalls, 429),
     (errors.Unavailable, 503),
 )
 _MOST_ERRORS = 200
@@ -72,7 +74,7 @@ def refusal(error: Exception, exchange: Exchange) -> Refusal:
 def _describe(error: Exception, exchange: Exchange) -> tuple[Problem, dict[str, str]]:
     match error:
         case errors.FlexagoraError():
-            return _known(error), _challenge(error, exchange)
+            return _known(error), _headers(error, exchange)
         case MethodNotAllowed():
             return (
                 _problem(405, "This method is not allowed here", str(error)),
@@ -130,7 +132,16 @@ def _problem(status: int, title: str, detail: str) -> Problem:
     return Problem(status=status, title=title, detail=detail)
 
 
-def _challenge(error: errors.FlexagoraError, exchange: Exchange) -> dict[str, str]:
+def _headers(error: errors.FlexagoraError, exchange: Exchange) -> dict[str, str]:
+    if isinstance(error, errors.TooManyCalls):
+        wait = math.ceil(error.retry_after)
+        return {
+            "Retry-After": str(max(wait, 1)),
+            "RateLimit-Policy": f'"{error.limit}";q={error.calls};w={error.seconds}',
+            "RateLimit": f'"{error.limit}";r=0;t={max(wait, 1)}',
+        }
+    if isinstance(error, errors.Unavailable) and error.retry_after is not None:
+        return {"Retry-After": str(error.retry_after)}
     if not isinstance(error, errors.Unauthenticated):
         return {}
     return {"WWW-Authenticate": challenge(exchange.operation, exchange.scheme)}

@@ -1,20 +1,24 @@
 """Finds the operation of a request, and who is calling it, before anything is validated."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import anyio.to_thread
-from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
+from connexion.middleware.abstract import SpecMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mpp_sdk.errors import Forbidden, InvalidInput, Unauthenticated
-from mpp_sdk.web.call import Authenticator, Principal
+from mpp_sdk.web.call import Authenticator, Principal, RememberingAuthenticator
 from mpp_sdk.web.contract import Contract, Operation
-from mpp_sdk.web.exchange import Exchange, exchange_of, header_items, joined_headers
+from mpp_sdk.web.exchange import Exchange, exchange_of, read_headers
+from mpp_sdk.web.limits import CallLimits
 from mpp_sdk.web.problems import MethodNotAllowed, no_such_path
-from mpp_sdk.web.validation import decode_component
+from mpp_sdk.web.validation import Validators, decode_component
+
+Endpoint = Callable[[Exchange, str], Awaitable[Response]]
+"""Answers a request that was checked; given its exchange and its query as it was sent."""
 
 _TEMPLATE_PART = re.compile(r"\{([^}]+)\}")
 
@@ -104,16 +108,11 @@ class RoutingMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion ship
             await Response(None, 204, {"Allow": ", ".join(error.allowed)})(scope, receive, send)
             return
         exchange.operation = operation
-        exchange.headers = joined_headers(scope)
+        read_headers(exchange, scope)
         exchange.event_id = exchange.headers.get("webhook-id", "")[:128] or None
         for parameter in operation.parameters:
             if parameter.place == "path":
                 exchange.path_values[parameter.name] = values[_group(parameter.name)]
-        scope["path_params"] = {}
-        scope["extensions"][ROUTING_CONTEXT] = {
-            "api_base_path": self._base_path,
-            "operation_id": operation.operation_id,
-        }
         await self._app(scope, receive, send)
 
 
@@ -121,40 +120,64 @@ class AuthenticationMiddleware:
     """Lets in who proves to be somebody that the contract lets in: 401 and 403 before any 400."""
 
     def __init__(
-        self, app: ASGIApp, *, authenticator: Authenticator, limiter: anyio.CapacityLimiter
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        limiter: anyio.CapacityLimiter,
+        limits: CallLimits,
     ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._limiter = limiter
+        self._limits = limits
+        self._remembered: Callable[[str, str], Principal | None] = (
+            authenticator.remembered
+            if isinstance(authenticator, RememberingAuthenticator)
+            else lambda scheme, credential: None
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the principal in the exchange and pass the request on."""
         if scope["type"] == "http":
             exchange = exchange_of(scope)
-            if exchange.operation is not None and exchange.operation.security:
+            if exchange.operation is not None:
                 await self._admit(exchange, exchange.operation, scope)
             _decode_path_values(exchange)
         await self._app(scope, receive, send)
 
     async def _admit(self, exchange: Exchange, operation: Operation, scope: Scope) -> None:
-        scheme, credential = _credential(scope, operation)
+        peer = scope.get("client")
+        address = self._limits.enter(operation, peer[0] if peer else None, exchange.headers)
+        if not operation.security:
+            return
+        scheme, credential = _credential(exchange, operation)
         exchange.scheme = scheme
-        principal: Principal = await anyio.to_thread.run_sync(
-            self._authenticator.authenticate, scheme, credential, limiter=self._limiter
-        )
+        self._limits.before_check(address, credential)
+        principal = self._remembered(scheme, credential)
+        if principal is None:
+            principal = await self._check(address, scheme, credential)
         exchange.principal = principal
+        self._limits.succeeded(principal.subject, credential)
         if not operation.admits(scheme, principal.roles):
             raise Forbidden(f"This needs the role {' or '.join(sorted(operation.roles))}.")
 
+    async def _check(self, address: str, scheme: str, credential: str) -> Principal:
+        try:
+            return await anyio.to_thread.run_sync(
+                self._authenticator.authenticate, scheme, credential, limiter=self._limiter
+            )
+        except Unauthenticated:
+            self._limits.failed(address, credential)
+            raise
 
-def _credential(scope: Scope, operation: Operation) -> tuple[str, str]:
+
+def _credential(exchange: Exchange, operation: Operation) -> tuple[str, str]:
     """Return the scheme and the credential that a request presents.
 
     Raises Unauthenticated when it presents none of those that the operation takes.
     """
-    sent: dict[str, list[str]] = {}
-    for name, value in header_items(scope):
-        sent.setdefault(name, []).append(value)
+    sent = exchange.header_values
     keys, authorizations = sent.get("x-api-key", []), sent.get("authorization", [])
     if len(keys) > 1 or len(authorizations) > 1:
         raise Unauthenticated("The credential is there twice.")
@@ -172,6 +195,30 @@ def _way(scheme: str) -> str:
     return {"apiKey": "an API key in X-API-Key", "basic": "a name and secret by HTTP Basic"}.get(
         scheme, "a bearer token in Authorization"
     )
+
+
+class AnsweringMiddleware:
+    """Checks and answers what was let in, so that connexion does nothing of it a second time."""
+
+    def __init__(
+        self, app: ASGIApp, *, validators: Validators, endpoints: Mapping[str, Endpoint]
+    ) -> None:
+        self._app = app
+        self._validators = validators
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer of the request's operation."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = exchange_of(scope)
+        await self._validators.check(exchange, scope, receive)
+        if exchange.operation is None:
+            raise RuntimeError("Answers are given after routing")
+        query = str(scope.get("query_string", b"").decode("latin-1"))
+        response = await self._endpoints[exchange.operation.operation_id](exchange, query)
+        await response(scope, receive, send)
 
 
 def _decode_path_values(exchange: Exchange) -> None:

@@ -6,23 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
-import anyio.to_thread
 import uvicorn
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mpp_sdk.errors import Unavailable
 from mpp_sdk.web.binding import BoundContract
 from mpp_sdk.web.exchange import raw_path
-from mpp_sdk.web.frame import Frame
+from mpp_sdk.web.frame import Answered, Frame
+from mpp_sdk.web.protocol import BoundedProtocol
 
 LOOPBACK = "127.0.0.1"
 _GRACE_S = 10
+# Longer than proxies keep a connection that they do not use: who closes first may cut off a call.
+_KEEP_ALIVE_S = 75
+_CLOSE = (b"connection", b"close")
 _POLL_S = 0.005
 _NOT_STARTED = "The server could not start; the log says why."
 
@@ -34,25 +35,14 @@ def compose(
     routes: Sequence[BaseRoute] = (),
     *,
     lifespan: Lifespan | None = None,
+    answered: Answered | None = None,
 ) -> ASGIApp:
     """Return one application that serves the contracts below their base paths, and the routes.
 
     Whatever else is asked for gets a 404 problem. lifespan surrounds the time that it is served.
+    answered is told of each call.
     """
-    return Frame(_Composition(contracts, routes, lifespan))
-
-
-def health_route(check: Callable[[], None], path: str = "/healthz") -> Route:
-    """Return the route that says whether this server can do its work.
-
-    check runs in a thread; what it raises is answered as everywhere, a lost database with 503.
-    """
-
-    async def answer(_: Request) -> Response:
-        await anyio.to_thread.run_sync(check)
-        return JSONResponse({"status": "ok"})
-
-    return Route(path, answer)
+    return Frame(_Composition(contracts, routes, lifespan), answered)
 
 
 class _Composition:
@@ -85,18 +75,54 @@ def serve(
     host: str = LOOPBACK,
     port: int = 8000,
     on_start: Callable[[str], None] = lambda url: None,
+    on_stopping: Callable[[], None] = lambda: None,
+    drain_seconds: float = 0.0,
 ) -> None:
-    """Serve until the process is told to stop; calls in progress get 10 s to end.
+    """Serve until the process is told to stop by SIGTERM or SIGINT, and lose no call by it.
 
-    on_start is told the base URL once connections are accepted. Raises OSError when the address
-    cannot be had, Unavailable when the application's own start-up fails.
+    Calls are still taken for drain_seconds, each answer asking for a new connection, so that load
+    balancers and clients can go elsewhere. Then calls in progress get 10 s to end. A second signal
+    ends the draining, a third the waiting. on_start is told the base URL once connections are
+    accepted, on_stopping is called with the first signal. Raises OSError when the address cannot
+    be had, Unavailable when the application's own start-up fails.
     """
     listener = _listen(host, port)
     on_start(_url(host, listener))
-    server = _server(app)
+    server = _Server(_config(app), drain_seconds, on_stopping)
     _run(server, listener)
     if not server.started:
         raise Unavailable(_NOT_STARTED)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which drains first, and leaves the process its own exit status."""
+
+    def __init__(
+        self, config: uvicorn.Config, drain_seconds: float, on_stopping: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._drain_seconds = drain_seconds
+        self._on_stopping = on_stopping
+        self._drained_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at the first signal, stop at the second, wait for nothing at the third."""
+        if self._drained_at is None:
+            self._drained_at = time.monotonic() + self._drain_seconds
+            self._on_stopping()
+        elif not self.should_exit:
+            self.should_exit = True
+        else:
+            self.force_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether it is time to stop."""
+        ended = await super().on_tick(counter)
+        if self._drained_at is None:
+            return ended
+        if _CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+        return ended or time.monotonic() >= self._drained_at
 
 
 class BackgroundServer:
@@ -106,7 +132,7 @@ class BackgroundServer:
     """
 
     def __init__(self, app: ASGIApp, *, host: str = LOOPBACK, port: int = 0) -> None:
-        self._server = _server(app)
+        self._server = uvicorn.Server(_config(app))
         self._host = host
         self._port = port
         self._thread: threading.Thread | None = None
@@ -166,15 +192,16 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def _server(app: ASGIApp) -> uvicorn.Server:
-    config = uvicorn.Config(
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
+        http=BoundedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         lifespan="on",
         ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    return uvicorn.Server(config)

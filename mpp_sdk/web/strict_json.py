@@ -11,6 +11,7 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1
 _MAX_NUMBER_CHARACTERS = 64
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
+_ESCAPED_UNSAFE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def is_safe_text(text: str) -> bool:
@@ -34,8 +35,17 @@ def read_json(data: bytes) -> Any:
         _refuse("json", f"The body is not JSON: {error.msg} at character {error.pos}.")
     except RecursionError:
         _refuse("depth", f"The body is nested deeper than {MAX_DEPTH}.")
-    _check(value)
+    if _may_be_unsafe(text):
+        _check(value)
     return value
+
+
+def _may_be_unsafe(text: str) -> bool:
+    """Return whether a JSON text could hold what is refused, so that its values must be looked at.
+
+    Being UTF-8 and JSON, it can hold NUL and surrogates only as escapes.
+    """
+    return _ESCAPED_UNSAFE.search(text) is not None or text.count("[") + text.count("{") > MAX_DEPTH
 
 
 def _refuse(rule: str, detail: str) -> NoReturn:

@@ -1,9 +1,9 @@
-"""The validator map that connexion calls, and what it checks: parameters and bodies."""
+"""What is checked of every request: its parameters and its body."""
 
+import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -19,7 +19,7 @@ from mpp_sdk.errors import (
     UnsupportedMediaType,
 )
 from mpp_sdk.web.contract import Contract, ContractError, Operation, Parameter
-from mpp_sdk.web.exchange import Exchange, Scope, exchange_of, header_items
+from mpp_sdk.web.exchange import Exchange, Scope
 from mpp_sdk.web.formats import CHECKS, UNCHECKED
 from mpp_sdk.web.strict_json import MAX_INTEGER, escape, is_safe_text, read_json
 
@@ -72,19 +72,34 @@ class Validators:
             offline=True,
         )
 
-    def validator_map(self) -> dict[str, Any]:
-        """Return what connexion's `validator_map` takes."""
-        return {
-            "parameter": partial(_ParameterValidator, self),
-            "body": {JSON: partial(_BodyValidator, self), FORM: partial(_BodyValidator, self)},
-        }
+    async def check(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
+        """Read a request whose operation is known and check it all; fill its exchange.
+
+        Raises InvalidInput with every error found, or what no body could mend.
+        """
+        operation = exchange.operation
+        if operation is None:
+            raise RuntimeError("Validation runs after routing")
+        media_type = _content_type(exchange, operation)
+        exchange.media_type = _negotiate(exchange.headers.get("accept"), operation)
+        self.check_parameters(operation, exchange, scope)
+        if media_type is None:
+            raise_noted(exchange)
+            if operation.method in ("POST", "PUT", "PATCH"):
+                exchange.body = await read_body(receive, self.limit)
+            return
+        exchange.body = await read_body(receive, self.limit)
+        if len(exchange.body) > _IN_A_THREAD:
+            await anyio.to_thread.run_sync(self.check_body, operation, exchange, media_type)
+        else:
+            self.check_body(operation, exchange, media_type)
 
     def check_parameters(self, operation: Operation, exchange: Exchange, scope: Scope) -> None:
         """Fill the exchange's arguments from path, query and headers, and note its errors."""
         values = {
             "path": {name: [value] for name, value in exchange.path_values.items()},
             "query": _query(scope, exchange.errors),
-            "header": _headers(scope),
+            "header": exchange.header_values,
         }
         known = {parameter.name for parameter in operation.parameters if parameter.place == "query"}
         for name in values["query"]:
@@ -127,7 +142,6 @@ class Validators:
     def check_body(self, operation: Operation, exchange: Exchange, media_type: str) -> None:
         """Parse the exchange's body and check it. Raises InvalidInput with every error found."""
         schema, validator = self._bodies[operation.operation_id, media_type]
-        exchange.body_checked = True
         if not exchange.body:
             if operation.body_required:
                 _note(exchange, "", "required", "The body is missing.")
@@ -158,7 +172,7 @@ def raise_noted(exchange: Exchange) -> None:
 async def read_body(receive: Receive, limit: int) -> bytes:
     """Return the whole body. Raises PayloadTooLarge as soon as more than limit bytes arrive."""
     try:
-        with anyio.fail_after(_BODY_SECONDS):
+        async with asyncio.timeout(_BODY_SECONDS):
             return await _read_all(receive, limit)
     except TimeoutError:
         detail = f"The body did not arrive within {_BODY_SECONDS} s."
@@ -179,74 +193,6 @@ async def _read_all(receive: Receive, limit: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
-
-
-class NoParsing:
-    """Keeps connexion from parsing parameters a second time, in its own way."""
-
-    def __init__(self, param_defns: object, body_defn: object) -> None:
-        """Take nothing of the definitions."""
-
-    def resolve_form(self, form_data: Any) -> Any:
-        """Return the form as it is."""
-        return form_data
-
-    def resolve_query(self, query_data: Any) -> Any:
-        """Return nothing."""
-        return {}
-
-    def resolve_path(self, path: Any) -> Any:
-        """Return nothing."""
-        return {}
-
-
-class _ParameterValidator:
-    """Called by connexion before it looks at the body."""
-
-    def __init__(self, validators: Validators, *_: object, **__: object) -> None:
-        self._validators = validators
-
-    def validate(self, scope: Scope) -> None:
-        """Check everything but the body; raise what no body could mend."""
-        exchange = exchange_of(scope)
-        operation = exchange.operation
-        if operation is None:
-            raise RuntimeError("Validation runs after routing")
-        media_type = _content_type(exchange, operation)
-        # connexion matches media types by case, and would read a body that no operation takes.
-        others = [(n, v) for n, v in scope["headers"] if n.lower() != b"content-type"]
-        typed = [(b"content-type", media_type.encode())] if media_type else []
-        scope["headers"] = [*others, *typed]
-        exchange.media_type = _negotiate(exchange.headers.get("accept"), operation)
-        self._validators.check_parameters(operation, exchange, scope)
-        if not operation.body_media_types:
-            raise_noted(exchange)
-
-
-class _BodyValidator:
-    """Called by connexion for the body of an operation that takes one."""
-
-    def __init__(self, validators: Validators, **_: object) -> None:
-        self._validators = validators
-
-    async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
-        """Read and check the body; what comes after it in the stack finds none."""
-        exchange = exchange_of(scope)
-        operation = exchange.operation
-        if operation is None:
-            raise RuntimeError("Validation runs after routing")
-        exchange.body = await read_body(receive, self._validators.limit)
-        media_type = next(v for n, v in header_items(scope) if n == "content-type")
-        check = partial(self._validators.check_body, operation, exchange, media_type)
-        if len(exchange.body) > _IN_A_THREAD:
-            await anyio.to_thread.run_sync(check)
-        else:
-            check()
-        return _nothing, scope
-
-
-async def _nothing() -> MutableMapping[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def _content_type(exchange: Exchange, operation: Operation) -> str | None:
@@ -336,13 +282,6 @@ def decode_component(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return text if is_safe_text(text) else None
-
-
-def _headers(scope: Scope) -> dict[str, list[str]]:
-    values: dict[str, list[str]] = {}
-    for name, value in header_items(scope):
-        values.setdefault(name, []).append(value)
-    return values
 
 
 def _typed(given: list[str], parameter: Parameter) -> Any:

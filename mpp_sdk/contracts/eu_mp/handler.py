@@ -2,11 +2,16 @@
 """The handler of the eu-mp contract."""
 
 from abc import ABC, abstractmethod
+from datetime import datetime
 
 from .models import (
     Acknowledgement,
     ConnectionTest,
+    HeldEventPage,
+    HeldServiceOfferPage,
     IssuedApiKey,
+    NotificationReplay,
+    NotificationReplayOrder,
     PlatformRole,
     ServiceOfferCanceled,
     ServiceOfferChanged,
@@ -68,4 +73,35 @@ class EuMpHandler(ABC):
         """Check that this API is available.
 
         Part of the integration set-up test. It changes nothing.
+        """
+
+    @abstractmethod
+    def list_held_events(
+        self, since: datetime, limit: int = 50, cursor: str | None = None
+    ) -> HeldEventPage:
+        """List the events that this platform has received.
+
+        The marketplace's events that were applied or superseded here, in the order of their ids,
+        the lowest first. Those that occurred before `since`, by the moment that the event itself
+        carries, are left out.
+        """
+
+    @abstractmethod
+    def list_held_service_offers(
+        self, limit: int = 50, cursor: str | None = None
+    ) -> HeldServiceOfferPage:
+        """List the subscriptions that this platform holds.
+
+        Every subscription that was confirmed here, in the order of their ids, the lowest first,
+        with its terms and its present state; without the key of its data exchange.
+        """
+
+    @abstractmethod
+    def replay_notifications(self, body: NotificationReplayOrder) -> NotificationReplay:
+        """Send notifications to the marketplace again.
+
+        The platform queues again, each under its own event id, the notifications that the
+        marketplace has acknowledged at or after a moment; those that wait go out anyway. One call
+        does a part: call again with `nextCursor` until it is absent. To do it twice harms nobody,
+        since the marketplace applies each event once.
         """

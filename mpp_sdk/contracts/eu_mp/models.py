@@ -101,6 +101,28 @@ class EndedSubscriptionState(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+class HeldEventKind(StrEnum):
+    """
+    What an event told; of an expiry, that the service offer is canceled.
+    """
+
+    SERVICE_OFFER_CONFIRMED = "service-offer.confirmed"
+    SERVICE_OFFER_CANCELED = "service-offer.canceled"
+    SERVICE_OFFER_SUSPENDED = "service-offer.suspended"
+    SERVICE_OFFER_RESUMED = "service-offer.resumed"
+
+
+class HeldServiceOfferState(StrEnum):
+    """
+    The state of a subscription at a platform.
+    """
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+
+
 class IssuedApiKey(Model):
     """
     A new API key, shown once. The previous key stays valid until the new one has been used or its overlap ends,
@@ -141,6 +163,50 @@ class MarketPlayerRole(StrEnum):
     BRP = "BRP"
     METERED_DATA_OPERATOR = "METERED_DATA_OPERATOR"
     ESCO = "ESCO"
+
+
+class NotificationReplay(Model):
+    """
+    What was queued again.
+    """
+
+    queued: Annotated[int, Field(ge=0)]
+    """
+    How many notifications this call queued again.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Where to go on; absent when all are queued.
+    """
+
+    kept_since: Annotated[AwareDatetime, Field(alias="keptSince")]
+    """
+    The platform may have forgotten what was acknowledged before this moment.
+    """
+
+    api_key_hash: Annotated[str | None, Field(alias="apiKeyHash", pattern="^[0-9a-f]{64}$")] = None
+    """
+    The SHA-256, in hex, of the key that the platform presents to the marketplace, by which the marketplace tells whether it knows that key. It opens nothing.
+    """
+
+
+class NotificationReplayOrder(Model):
+    """
+    Which notifications to send again.
+    """
+
+    since: AwareDatetime
+    """
+    From when on, by the platform's clock at the acknowledgement.
+    """
+
+    cursor: Annotated[
+        str | None, Field(max_length=512, min_length=1, pattern="^[A-Za-z0-9_=-]+$")
+    ] = None
+    """
+    The `nextCursor` of the call before.
+    """
 
 
 class Period(Model):
@@ -320,6 +386,52 @@ class ConfirmedService(Model):
     """
 
 
+class HeldEvent(Model):
+    """
+    An event that a platform has received.
+    """
+
+    event_id: Annotated[UUID, Field(alias="eventId")]
+    """
+    The event.
+    """
+
+    kind: HeldEventKind
+    platform_role: Annotated[PlatformRole, Field(alias="platformRole")]
+    subscription_id: Annotated[UUID, Field(alias="subscriptionId")]
+    """
+    The subscription.
+    """
+
+    occurred_at: Annotated[AwareDatetime, Field(alias="occurredAt")]
+    """
+    When it happened, as the event says.
+    """
+
+    received_at: Annotated[AwareDatetime, Field(alias="receivedAt")]
+    """
+    When it arrived first, by the platform's clock.
+    """
+
+    outcome: AcknowledgementOutcome
+
+
+class HeldEventPage(Model):
+    """
+    A page of events.
+    """
+
+    items: list[HeldEvent]
+    """
+    The lowest id first.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
+    """
+
+
 class Price(Model):
     """
     The price of a service.
@@ -372,6 +484,60 @@ class AgreedTerms(Model):
     ]
     """
     An ISO 8601 duration of days, hours, minutes or seconds.
+    """
+
+
+class HeldServiceOffer(Model):
+    """
+    A subscription as a platform holds it.
+    """
+
+    subscription_id: Annotated[UUID, Field(alias="subscriptionId")]
+    """
+    The subscription.
+    """
+
+    platform_role: Annotated[PlatformRole, Field(alias="platformRole")]
+    state: HeldServiceOfferState
+    state_since: Annotated[AwareDatetime, Field(alias="stateSince")]
+    """
+    When the event occurred that brought it into its state.
+    """
+
+    reason: str | None = None
+    """
+    Why it came into its state.
+    """
+
+    confirmed_at: Annotated[AwareDatetime, Field(alias="confirmedAt")]
+    """
+    When the offer was accepted.
+    """
+
+    supersedes: UUID | None = None
+    """
+    The subscription that this one replaces.
+    """
+
+    service: ConfirmedService
+    provider: CompanyReference
+    requester: CompanyReference
+    terms: AgreedTerms
+
+
+class HeldServiceOfferPage(Model):
+    """
+    A page of subscriptions.
+    """
+
+    items: list[HeldServiceOffer]
+    """
+    The lowest id first.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
     """
 
 

@@ -14,6 +14,7 @@ from .models import (
     AttemptOutcome,
     AuditedKind,
     AuditPage,
+    BreakerState,
     ConsentPage,
     ConsentState,
     CounterProposal,
@@ -22,9 +23,18 @@ from .models import (
     CredentialKind,
     CredentialPage,
     DataStandard,
+    DeadLetterReasonList,
     Delivery,
     DeliveryAttemptPage,
+    DeliveryLane,
+    DeliveryLaneMode,
+    DeliveryLanePage,
+    DeliveryLimits,
     DeliveryPage,
+    DeliveryReplay,
+    DeliveryReplayDraft,
+    DeliveryReplayPage,
+    DeliveryReplayState,
     DeliveryState,
     EventKind,
     IntegrationTest,
@@ -46,6 +56,10 @@ from .models import (
     PlatformDraft,
     PlatformRole,
     PointOfDeliveryPage,
+    ResynchronisationFindingPage,
+    ResynchronisationOutcome,
+    ResynchronisationPage,
+    ResynchronisedPlatformPage,
     ServiceCategory,
     ServiceDescription,
     ServicePage,
@@ -56,6 +70,8 @@ from .models import (
     ServiceState,
     ServiceStatus,
     ServiceVersion,
+    SkippedDeliveryPage,
+    SkipReason,
     Subscription,
     SubscriptionPage,
     SubscriptionState,
@@ -1012,6 +1028,7 @@ class MarketplaceClient(BaseClient):
         market_player_id: UUID | None = None,
         subscription_id: UUID | None = None,
         kind: EventKind | None = None,
+        reason_contains: str | None = None,
     ) -> DeliveryPage:
         """List deliveries.
 
@@ -1027,6 +1044,7 @@ class MarketplaceClient(BaseClient):
                 "marketPlayerId": market_player_id,
                 "subscriptionId": subscription_id,
                 "kind": kind,
+                "reasonContains": reason_contains,
             },
         )
         return self._read(DeliveryPage, answer)
@@ -1074,3 +1092,277 @@ class MarketplaceClient(BaseClient):
             body=body,
         )
         return self._read(Delivery, answer)
+
+    def discard(
+        self, event_id: UUID, body: ActionReason, *, idempotency_key: str | None = None
+    ) -> Delivery:
+        """Give up a delivery.
+
+        QUEUED or RETRYING becomes DEAD, so that what waits behind it in its subscription goes on.
+        It can be replayed like any other dead delivery.
+        """
+        answer = self._call(
+            "POST",
+            "/deliveries/{eventId}/discard",
+            path_values={"eventId": event_id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+        return self._read(Delivery, answer)
+
+    def list_dead_letter_reasons(
+        self, *, market_player_id: UUID | None = None
+    ) -> DeadLetterReasonList:
+        """Count dead deliveries by reason.
+
+        The reasons why deliveries are dead, the most frequent first; to the caller's platform, to
+        all for operators. `GET /deliveries?state=DEAD&reasonContains=...` lists those of a reason.
+        """
+        answer = self._call(
+            "GET", "/dead-letter-reasons", query={"marketPlayerId": market_player_id}
+        )
+        return self._read(DeadLetterReasonList, answer)
+
+    def read_lane(self, market_player_id: UUID) -> Answer[DeliveryLane]:
+        """Read how deliveries to a platform stand.
+
+        Whether they go out, how many wait, and the limits; of one's own platform, or of any for
+        operators.
+        """
+        answer = self._call(
+            "GET",
+            "/market-players/{marketPlayerId}/delivery-lane",
+            path_values={"marketPlayerId": market_player_id},
+        )
+        return Answer(self._read(DeliveryLane, answer), answer.status, answer.headers)
+
+    def limit_lane(
+        self,
+        market_player_id: UUID,
+        body: DeliveryLimits,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+    ) -> Answer[DeliveryLane]:
+        """Limit how fast a platform is called.
+
+        Replaces both limits. What is left out is as the marketplace's settings say.
+        """
+        answer = self._call(
+            "PUT",
+            "/market-players/{marketPlayerId}/delivery-lane",
+            path_values={"marketPlayerId": market_player_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
+        )
+        return Answer(self._read(DeliveryLane, answer), answer.status, answer.headers)
+
+    def pause_lane(
+        self, market_player_id: UUID, body: ActionReason, *, idempotency_key: str | None = None
+    ) -> Answer[DeliveryLane]:
+        """Pause deliveries to a platform.
+
+        Nothing more is sent, everything is kept. Calls under way are ended first.
+        """
+        answer = self._call(
+            "POST",
+            "/market-players/{marketPlayerId}/delivery-lane/pause",
+            path_values={"marketPlayerId": market_player_id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+        return Answer(self._read(DeliveryLane, answer), answer.status, answer.headers)
+
+    def drain_lane(
+        self, market_player_id: UUID, body: ActionReason, *, idempotency_key: str | None = None
+    ) -> Answer[DeliveryLane]:
+        """Drain deliveries to a platform.
+
+        What waits now is sent; what comes later is kept. Then the lane is PAUSED.
+        """
+        answer = self._call(
+            "POST",
+            "/market-players/{marketPlayerId}/delivery-lane/drain",
+            path_values={"marketPlayerId": market_player_id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+        return Answer(self._read(DeliveryLane, answer), answer.status, answer.headers)
+
+    def resume_lane(
+        self, market_player_id: UUID, body: ActionReason, *, idempotency_key: str | None = None
+    ) -> Answer[DeliveryLane]:
+        """Resume deliveries to a platform.
+
+        What was kept is sent, in order.
+        """
+        answer = self._call(
+            "POST",
+            "/market-players/{marketPlayerId}/delivery-lane/resume",
+            path_values={"marketPlayerId": market_player_id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+        return Answer(self._read(DeliveryLane, answer), answer.status, answer.headers)
+
+    def list_lanes(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        mode: DeliveryLaneMode | None = None,
+        breaker_state: BreakerState | None = None,
+    ) -> DeliveryLanePage:
+        """List how deliveries to the platforms stand.
+
+        The platforms that events were sent to, in the order of their market players' ids.
+        """
+        answer = self._call(
+            "GET",
+            "/delivery-lanes",
+            query={"limit": limit, "cursor": cursor, "mode": mode, "breakerState": breaker_state},
+        )
+        return self._read(DeliveryLanePage, answer)
+
+    def list_replays(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        state: DeliveryReplayState | None = None,
+        market_player_id: UUID | None = None,
+    ) -> DeliveryReplayPage:
+        """List replays.
+
+        Newest first; those to the caller's platform alone, all for operators.
+        """
+        answer = self._call(
+            "GET",
+            "/delivery-replays",
+            query={
+                "limit": limit,
+                "cursor": cursor,
+                "state": state,
+                "marketPlayerId": market_player_id,
+            },
+        )
+        return self._read(DeliveryReplayPage, answer)
+
+    def request_replay(
+        self, body: DeliveryReplayDraft, *, idempotency_key: str | None = None
+    ) -> DeliveryReplay:
+        """Replay many deliveries.
+
+        Queues finished deliveries again, under their ids and in their old order within each
+        subscription: by default the dead ones; with DELIVERED in `states` also those that a
+        platform took and has lost since, for which `since` is needed. It is done in the background,
+        in batches between which new events are delivered. A company replays what goes to its own
+        platform.
+
+        A delivered event that carried a secret (`service-offer.confirmed`) cannot be sent again,
+        because the secret was erased when the platform took it. Such events are passed over,
+        counted as `skipped`, and listed by `GET /delivery-replays/{replayId}/skipped-deliveries`.
+        """
+        answer = self._call(
+            "POST", "/delivery-replays", headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+        return self._read(DeliveryReplay, answer)
+
+    def read_replay(self, replay_id: UUID) -> DeliveryReplay:
+        """Read a replay.
+
+        How far it has come.
+        """
+        answer = self._call(
+            "GET", "/delivery-replays/{replayId}", path_values={"replayId": replay_id}
+        )
+        return self._read(DeliveryReplay, answer)
+
+    def cancel_replay(
+        self, replay_id: UUID, body: ActionReason, *, idempotency_key: str | None = None
+    ) -> DeliveryReplay:
+        """Cancel a replay.
+
+        It queues nothing more. What it has queued already is delivered.
+        """
+        answer = self._call(
+            "POST",
+            "/delivery-replays/{replayId}/cancel",
+            path_values={"replayId": replay_id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+        return self._read(DeliveryReplay, answer)
+
+    def list_skipped(
+        self,
+        replay_id: UUID,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        reason: SkipReason | None = None,
+    ) -> SkippedDeliveryPage:
+        """List the deliveries that a replay passed over.
+
+        Each with the reason, in the order of their ids.
+        """
+        answer = self._call(
+            "GET",
+            "/delivery-replays/{replayId}/skipped-deliveries",
+            path_values={"replayId": replay_id},
+            query={"limit": limit, "cursor": cursor, "reason": reason},
+        )
+        return self._read(SkippedDeliveryPage, answer)
+
+    def list_resynchronisations(
+        self, *, limit: int = 50, cursor: str | None = None
+    ) -> ResynchronisationPage:
+        """List re-synchronisations.
+
+        The runs over the platforms after a restore, the newest first.
+        """
+        answer = self._call("GET", "/resynchronisations", query={"limit": limit, "cursor": cursor})
+        return self._read(ResynchronisationPage, answer)
+
+    def list_resynchronised_platforms(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        resynchronisation_id: UUID | None = None,
+    ) -> ResynchronisedPlatformPage:
+        """List the platforms of re-synchronisations.
+
+        How far each run has come with each platform, the newest run first.
+        """
+        answer = self._call(
+            "GET",
+            "/resynchronisations/platforms",
+            query={"limit": limit, "cursor": cursor, "resynchronisationId": resynchronisation_id},
+        )
+        return self._read(ResynchronisedPlatformPage, answer)
+
+    def list_resynchronisation_findings(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        resynchronisation_id: UUID | None = None,
+        outcome: ResynchronisationOutcome | None = None,
+    ) -> ResynchronisationFindingPage:
+        """List what re-synchronisations found.
+
+        What was restored, what is only to be known, and what a person must do, in the order in
+        which it was found.
+        """
+        answer = self._call(
+            "GET",
+            "/resynchronisations/findings",
+            query={
+                "limit": limit,
+                "cursor": cursor,
+                "resynchronisationId": resynchronisation_id,
+                "outcome": outcome,
+            },
+        )
+        return self._read(ResynchronisationFindingPage, answer)

@@ -15,6 +15,7 @@ from .models import (
     AttemptOutcome,
     AuditedKind,
     AuditPage,
+    BreakerState,
     ConsentPage,
     ConsentState,
     CounterProposal,
@@ -23,9 +24,18 @@ from .models import (
     CredentialKind,
     CredentialPage,
     DataStandard,
+    DeadLetterReasonList,
     Delivery,
     DeliveryAttemptPage,
+    DeliveryLane,
+    DeliveryLaneMode,
+    DeliveryLanePage,
+    DeliveryLimits,
     DeliveryPage,
+    DeliveryReplay,
+    DeliveryReplayDraft,
+    DeliveryReplayPage,
+    DeliveryReplayState,
     DeliveryState,
     EventKind,
     IntegrationTest,
@@ -47,6 +57,10 @@ from .models import (
     PlatformDraft,
     PlatformRole,
     PointOfDeliveryPage,
+    ResynchronisationFindingPage,
+    ResynchronisationOutcome,
+    ResynchronisationPage,
+    ResynchronisedPlatformPage,
     ServiceCategory,
     ServiceDescription,
     ServicePage,
@@ -57,6 +71,8 @@ from .models import (
     ServiceState,
     ServiceStatus,
     ServiceVersion,
+    SkippedDeliveryPage,
+    SkipReason,
     Subscription,
     SubscriptionPage,
     SubscriptionState,
@@ -564,6 +580,7 @@ class MarketplaceHandler(ABC):
         market_player_id: UUID | None = None,
         subscription_id: UUID | None = None,
         kind: EventKind | None = None,
+        reason_contains: str | None = None,
     ) -> DeliveryPage:
         """List deliveries.
 
@@ -595,4 +612,158 @@ class MarketplaceHandler(ABC):
         """Replay a dead delivery.
 
         DEAD becomes QUEUED. The event id stays, so that the platform applies it once.
+        """
+
+    @abstractmethod
+    def discard(self, event_id: UUID, body: ActionReason) -> Delivery:
+        """Give up a delivery.
+
+        QUEUED or RETRYING becomes DEAD, so that what waits behind it in its subscription goes on.
+        It can be replayed like any other dead delivery.
+        """
+
+    @abstractmethod
+    def list_dead_letter_reasons(
+        self, market_player_id: UUID | None = None
+    ) -> DeadLetterReasonList:
+        """Count dead deliveries by reason.
+
+        The reasons why deliveries are dead, the most frequent first; to the caller's platform, to
+        all for operators. `GET /deliveries?state=DEAD&reasonContains=...` lists those of a reason.
+        """
+
+    @abstractmethod
+    def read_lane(self, market_player_id: UUID) -> DeliveryLane | Reply:
+        """Read how deliveries to a platform stand.
+
+        Whether they go out, how many wait, and the limits; of one's own platform, or of any for
+        operators.
+        """
+
+    @abstractmethod
+    def limit_lane(self, market_player_id: UUID, body: DeliveryLimits) -> DeliveryLane | Reply:
+        """Limit how fast a platform is called.
+
+        Replaces both limits. What is left out is as the marketplace's settings say.
+        """
+
+    @abstractmethod
+    def pause_lane(self, market_player_id: UUID, body: ActionReason) -> DeliveryLane | Reply:
+        """Pause deliveries to a platform.
+
+        Nothing more is sent, everything is kept. Calls under way are ended first.
+        """
+
+    @abstractmethod
+    def drain_lane(self, market_player_id: UUID, body: ActionReason) -> DeliveryLane | Reply:
+        """Drain deliveries to a platform.
+
+        What waits now is sent; what comes later is kept. Then the lane is PAUSED.
+        """
+
+    @abstractmethod
+    def resume_lane(self, market_player_id: UUID, body: ActionReason) -> DeliveryLane | Reply:
+        """Resume deliveries to a platform.
+
+        What was kept is sent, in order.
+        """
+
+    @abstractmethod
+    def list_lanes(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        mode: DeliveryLaneMode | None = None,
+        breaker_state: BreakerState | None = None,
+    ) -> DeliveryLanePage:
+        """List how deliveries to the platforms stand.
+
+        The platforms that events were sent to, in the order of their market players' ids.
+        """
+
+    @abstractmethod
+    def list_replays(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        state: DeliveryReplayState | None = None,
+        market_player_id: UUID | None = None,
+    ) -> DeliveryReplayPage:
+        """List replays.
+
+        Newest first; those to the caller's platform alone, all for operators.
+        """
+
+    @abstractmethod
+    def request_replay(self, body: DeliveryReplayDraft) -> DeliveryReplay | Reply:
+        """Replay many deliveries.
+
+        Queues finished deliveries again, under their ids and in their old order within each
+        subscription: by default the dead ones; with DELIVERED in `states` also those that a
+        platform took and has lost since, for which `since` is needed. It is done in the background,
+        in batches between which new events are delivered. A company replays what goes to its own
+        platform.
+
+        A delivered event that carried a secret (`service-offer.confirmed`) cannot be sent again,
+        because the secret was erased when the platform took it. Such events are passed over,
+        counted as `skipped`, and listed by `GET /delivery-replays/{replayId}/skipped-deliveries`.
+        """
+
+    @abstractmethod
+    def read_replay(self, replay_id: UUID) -> DeliveryReplay:
+        """Read a replay.
+
+        How far it has come.
+        """
+
+    @abstractmethod
+    def cancel_replay(self, replay_id: UUID, body: ActionReason) -> DeliveryReplay:
+        """Cancel a replay.
+
+        It queues nothing more. What it has queued already is delivered.
+        """
+
+    @abstractmethod
+    def list_skipped(
+        self,
+        replay_id: UUID,
+        limit: int = 50,
+        cursor: str | None = None,
+        reason: SkipReason | None = None,
+    ) -> SkippedDeliveryPage:
+        """List the deliveries that a replay passed over.
+
+        Each with the reason, in the order of their ids.
+        """
+
+    @abstractmethod
+    def list_resynchronisations(
+        self, limit: int = 50, cursor: str | None = None
+    ) -> ResynchronisationPage:
+        """List re-synchronisations.
+
+        The runs over the platforms after a restore, the newest first.
+        """
+
+    @abstractmethod
+    def list_resynchronised_platforms(
+        self, limit: int = 50, cursor: str | None = None, resynchronisation_id: UUID | None = None
+    ) -> ResynchronisedPlatformPage:
+        """List the platforms of re-synchronisations.
+
+        How far each run has come with each platform, the newest run first.
+        """
+
+    @abstractmethod
+    def list_resynchronisation_findings(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        resynchronisation_id: UUID | None = None,
+        outcome: ResynchronisationOutcome | None = None,
+    ) -> ResynchronisationFindingPage:
+        """List what re-synchronisations found.
+
+        What was restored, what is only to be known, and what a person must do, in the order in
+        which it was found.
         """

@@ -96,6 +96,20 @@ class AuditedKind(StrEnum):
     CONSENT = "Consent"
     ACTIVATION = "Activation"
     DELIVERY = "Delivery"
+    DELIVERY_REPLAY = "DeliveryReplay"
+    DELIVERY_LANE = "DeliveryLane"
+    RESTORATION = "Restoration"
+    RESYNCHRONISATION = "Resynchronisation"
+
+
+class BreakerState(StrEnum):
+    """
+    Whether the platform takes events (CLOSED), is left alone for a while (OPEN), or is being tried (HALF_OPEN).
+    """
+
+    CLOSED = "CLOSED"
+    OPEN = "OPEN"
+    HALF_OPEN = "HALF_OPEN"
 
 
 class ConsentState(StrEnum):
@@ -132,6 +146,43 @@ class DataStandard(StrEnum):
     UFTP = "UFTP"
     OPENADR = "OPENADR"
     OTHER = "OTHER"
+
+
+class DeadLetterReason(Model):
+    """
+    A reason why deliveries are dead.
+    """
+
+    reason: str
+    """
+    The reason, without the number of attempts.
+    """
+
+    count: int
+    """
+    How many deliveries are dead for it.
+    """
+
+    oldest_at: Annotated[AwareDatetime, Field(alias="oldestAt")]
+    """
+    When the first of them was given up.
+    """
+
+    newest_at: Annotated[AwareDatetime, Field(alias="newestAt")]
+    """
+    When the last of them was given up.
+    """
+
+
+class DeadLetterReasonList(Model):
+    """
+    Reasons why deliveries are dead.
+    """
+
+    items: list[DeadLetterReason]
+    """
+    The most frequent first.
+    """
 
 
 class DeliveryAttempt(Model):
@@ -187,6 +238,53 @@ class DeliveryAttemptPage(Model):
     """
 
 
+class DeliveryLaneMode(StrEnum):
+    """
+    Whether events go out: all (RUNNING), none (PAUSED), or those that waited when it was asked for (DRAINING).
+    """
+
+    RUNNING = "RUNNING"
+    DRAINING = "DRAINING"
+    PAUSED = "PAUSED"
+
+
+class DeliveryLimits(Model):
+    """
+    How fast a platform may be called.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    max_concurrency: Annotated[int | None, Field(alias="maxConcurrency", ge=1, le=1000)] = None
+    """
+    How many calls are made at once at most.
+    """
+
+    max_per_second: Annotated[float | None, Field(alias="maxPerSecond", ge=0.001, le=100000.0)] = (
+        None
+    )
+    """
+    How many calls are made a second at most.
+    """
+
+    reason: Annotated[str, Field(max_length=1000, min_length=1)]
+    """
+    Why, in words for a person.
+    """
+
+
+class DeliveryReplayState(StrEnum):
+    """
+    The state of a replay.
+    """
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    CANCELED = "CANCELED"
+
+
 class DeliveryState(StrEnum):
     """
     The state of a delivery.
@@ -207,6 +305,15 @@ class EventKind(StrEnum):
     SERVICE_OFFER_CANCELED = "service-offer.canceled"
     SERVICE_OFFER_SUSPENDED = "service-offer.suspended"
     SERVICE_OFFER_RESUMED = "service-offer.resumed"
+
+
+class FinishedDeliveryState(StrEnum):
+    """
+    The state of a delivery that is finished.
+    """
+
+    DEAD = "DEAD"
+    DELIVERED = "DELIVERED"
 
 
 class Integration(Model):
@@ -406,7 +513,7 @@ class PlatformDraft(Model):
         Field(alias="apiKey", max_length=200, min_length=16, pattern="^[!-~]+$"),
     ] = None
     """
-    The API key that the marketplace presents there at first; needed the first time.
+    The API key that the marketplace presents there at first; needed the first time, and for another host.
     """
 
     rotate_signing_secret: Annotated[bool | None, Field(alias="rotateSigningSecret")] = False
@@ -473,6 +580,176 @@ class PriceModel(StrEnum):
     PER_POD = "PER_POD"
     PER_DOCUMENT = "PER_DOCUMENT"
     PER_KWH = "PER_KWH"
+
+
+class Resynchronisation(Model):
+    """
+    A run over the platforms.
+    """
+
+    resynchronisation_id: Annotated[UUID, Field(alias="resynchronisationId")]
+    """
+    The run.
+    """
+
+    since: AwareDatetime
+    """
+    From when on something may have been missing.
+    """
+
+    started_at: Annotated[AwareDatetime, Field(alias="startedAt")]
+    """
+    When it began.
+    """
+
+    finished_at: Annotated[AwareDatetime | None, Field(alias="finishedAt")] = None
+    """
+    When it was done; absent while it is not.
+    """
+
+    open_findings: Annotated[int, Field(alias="openFindings", ge=0)]
+    """
+    How many findings wait for a person.
+    """
+
+
+class ResynchronisationFindingKind(StrEnum):
+    """
+    What was found: an event that the platform has and the marketplace has not; a subscription that was
+    reconstructed or ended as both platforms hold it, is unknown, or is missing at a platform; a state or terms that
+    differ; notifications that a platform keeps no more; a key that the marketplace does not know any more; a
+    platform that was not reached, or that offers nothing of this.
+
+    """
+
+    EVENT_UNKNOWN = "EVENT_UNKNOWN"
+    SUBSCRIPTION_RECONSTRUCTED = "SUBSCRIPTION_RECONSTRUCTED"
+    SUBSCRIPTION_ENDED = "SUBSCRIPTION_ENDED"
+    SUBSCRIPTION_UNKNOWN = "SUBSCRIPTION_UNKNOWN"
+    SUBSCRIPTION_MISSING = "SUBSCRIPTION_MISSING"
+    STATE_CONFLICT = "STATE_CONFLICT"
+    TERMS_CONFLICT = "TERMS_CONFLICT"
+    NOTIFICATIONS_FORGOTTEN = "NOTIFICATIONS_FORGOTTEN"
+    KEY_UNKNOWN = "KEY_UNKNOWN"
+    NOT_REACHED = "NOT_REACHED"
+    NOT_SUPPORTED = "NOT_SUPPORTED"
+
+
+class ResynchronisationOutcome(StrEnum):
+    """
+    RESTORED was mended; NOTED is only to be known; OPEN waits for a person.
+    """
+
+    RESTORED = "RESTORED"
+    NOTED = "NOTED"
+    OPEN = "OPEN"
+
+
+class ResynchronisationPage(Model):
+    """
+    A page of runs.
+    """
+
+    items: list[Resynchronisation]
+    """
+    The newest first.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
+    """
+
+
+class ResynchronisationStep(StrEnum):
+    """
+    What is done next with a platform; DONE, NOT_REACHED and NOT_SUPPORTED say how it ended.
+    """
+
+    EVENTS = "EVENTS"
+    SUBSCRIPTIONS = "SUBSCRIPTIONS"
+    NOTIFICATIONS = "NOTIFICATIONS"
+    DONE = "DONE"
+    NOT_REACHED = "NOT_REACHED"
+    NOT_SUPPORTED = "NOT_SUPPORTED"
+
+
+class ResynchronisedPlatform(Model):
+    """
+    What a run did with a platform.
+    """
+
+    resynchronisation_id: Annotated[UUID, Field(alias="resynchronisationId")]
+    """
+    The run.
+    """
+
+    market_player_id: Annotated[UUID, Field(alias="marketPlayerId")]
+    """
+    The company.
+    """
+
+    step: ResynchronisationStep
+    since: AwareDatetime
+    """
+    From when on this platform was asked.
+    """
+
+    events_held: Annotated[int, Field(alias="eventsHeld", ge=0)]
+    """
+    How many events it holds.
+    """
+
+    events_delivered: Annotated[int, Field(alias="eventsDelivered", ge=0)]
+    """
+    How many of them still waited here and were taken as delivered.
+    """
+
+    events_queued_again: Annotated[int, Field(alias="eventsQueuedAgain", ge=0)]
+    """
+    How many events it holds no more and gets again.
+    """
+
+    events_unknown: Annotated[int, Field(alias="eventsUnknown", ge=0)]
+    """
+    How many of them are not known here.
+    """
+
+    subscriptions_held: Annotated[int, Field(alias="subscriptionsHeld", ge=0)]
+    """
+    How many subscriptions it holds.
+    """
+
+    notifications_sent_again: Annotated[int, Field(alias="notificationsSentAgain", ge=0)]
+    """
+    How many notifications it sends again.
+    """
+
+    detail: str | None = None
+    """
+    Why it was given up.
+    """
+
+    updated_at: Annotated[AwareDatetime, Field(alias="updatedAt")]
+    """
+    When the run last came on with it.
+    """
+
+
+class ResynchronisedPlatformPage(Model):
+    """
+    A page of platforms.
+    """
+
+    items: list[ResynchronisedPlatform]
+    """
+    The newest run first.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
+    """
 
 
 class ServiceCategory(StrEnum):
@@ -551,6 +828,38 @@ class ServiceStatus(StrEnum):
     OPERATIONAL = "OPERATIONAL"
     DEGRADED = "DEGRADED"
     UNAVAILABLE = "UNAVAILABLE"
+
+
+class SkipReason(StrEnum):
+    """
+    Why a delivery could not be replayed. SECRETS_ERASED: it carried a secret, which is gone since it was delivered.
+    """
+
+    SECRETS_ERASED = "SECRETS_ERASED"
+
+
+class SkippedDelivery(Model):
+    """
+    A delivery that a replay passed over.
+    """
+
+    event_id: Annotated[UUID, Field(alias="eventId")]
+    """
+    The event.
+    """
+
+    reason: SkipReason
+
+
+class SkippedDeliveryPage(Model):
+    """
+    A page of deliveries that a replay passed over.
+    """
+
+    items: list[SkippedDelivery]
+    """
+    In the order of their ids.
+    """
 
 
 class SubscriptionState(StrEnum):
@@ -966,6 +1275,75 @@ class Delivery(Model):
     """
 
 
+class DeliveryLane(Model):
+    """
+    How deliveries to a platform stand.
+    """
+
+    market_player_id: Annotated[UUID, Field(alias="marketPlayerId")]
+    """
+    Whose platform it is.
+    """
+
+    mode: DeliveryLaneMode
+    breaker_state: Annotated[BreakerState, Field(alias="breakerState")]
+    consecutive_failures: Annotated[int, Field(alias="consecutiveFailures")]
+    """
+    How many attempts in a row have failed.
+    """
+
+    next_probe_at: Annotated[AwareDatetime | None, Field(alias="nextProbeAt")] = None
+    """
+    When a platform that is left alone is tried next.
+    """
+
+    queued: int
+    """
+    How many deliveries have not been tried yet.
+    """
+
+    retrying: int
+    """
+    How many deliveries have failed and are tried again.
+    """
+
+    dead: int
+    """
+    How many deliveries are dead.
+    """
+
+    oldest_waiting_at: Annotated[AwareDatetime | None, Field(alias="oldestWaitingAt")] = None
+    """
+    When the oldest delivery that waits was queued.
+    """
+
+    max_concurrency: Annotated[int | None, Field(alias="maxConcurrency")] = None
+    """
+    How many calls are made at once at most; absent where the settings hold.
+    """
+
+    max_per_second: Annotated[float | None, Field(alias="maxPerSecond")] = None
+    """
+    How many calls are made a second at most; absent where there is no limit.
+    """
+
+
+class DeliveryLanePage(Model):
+    """
+    A page of lanes.
+    """
+
+    items: list[DeliveryLane]
+    """
+    In the order of their market players' ids.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
+    """
+
+
 class DeliveryPage(Model):
     """
     A page of deliveries.
@@ -974,6 +1352,157 @@ class DeliveryPage(Model):
     items: list[Delivery]
     """
     The deliveries.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
+    """
+
+
+class DeliveryReplay(Model):
+    """
+    A replay of many deliveries, and how far it has come.
+    """
+
+    replay_id: Annotated[UUID, Field(alias="replayId")]
+    """
+    The replay.
+    """
+
+    state: DeliveryReplayState
+    states: list[FinishedDeliveryState]
+    """
+    Those in these states.
+    """
+
+    market_player_id: Annotated[UUID | None, Field(alias="marketPlayerId")] = None
+    """
+    Only those to this market player.
+    """
+
+    subscription_id: Annotated[UUID | None, Field(alias="subscriptionId")] = None
+    """
+    Only those of this subscription.
+    """
+
+    kind: EventKind | None = None
+    since: AwareDatetime | None = None
+    """
+    Only those delivered or given up at or after this moment.
+    """
+
+    until: AwareDatetime | None = None
+    """
+    Only those delivered or given up before this moment.
+    """
+
+    reason_contains: Annotated[str | None, Field(alias="reasonContains")] = None
+    """
+    Only dead ones whose reason contains this text.
+    """
+
+    reason: str
+    """
+    Why it was asked for.
+    """
+
+    requested_by: Annotated[str, Field(alias="requestedBy")]
+    """
+    Who asked for it.
+    """
+
+    requested_at: Annotated[AwareDatetime, Field(alias="requestedAt")]
+    """
+    When it was asked for.
+    """
+
+    started_at: Annotated[AwareDatetime | None, Field(alias="startedAt")] = None
+    """
+    When its first batch was done.
+    """
+
+    finished_at: Annotated[AwareDatetime | None, Field(alias="finishedAt")] = None
+    """
+    When it was done or canceled.
+    """
+
+    progress: Annotated[float, Field(ge=0.0, le=1.0)]
+    """
+    The part of the queue that it has gone through.
+    """
+
+    selected: int
+    """
+    How many deliveries the filter has selected so far.
+    """
+
+    replayed: int
+    """
+    How many of them were queued again.
+    """
+
+    skipped: int
+    """
+    How many of them were passed over.
+    """
+
+
+class DeliveryReplayDraft(Model):
+    """
+    Which deliveries are sent again, and why.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    states: Annotated[list[FinishedDeliveryState] | None, Field(max_length=2, min_length=1)] = None
+    """
+    Those in these states; without it, the dead ones.
+    """
+
+    market_player_id: Annotated[UUID | None, Field(alias="marketPlayerId")] = None
+    """
+    Only those to this market player; a company's own without it.
+    """
+
+    subscription_id: Annotated[UUID | None, Field(alias="subscriptionId")] = None
+    """
+    Only those of this subscription.
+    """
+
+    kind: EventKind | None = None
+    since: AwareDatetime | None = None
+    """
+    Only those delivered or given up at or after this moment.
+    """
+
+    until: AwareDatetime | None = None
+    """
+    Only those delivered or given up before this moment.
+    """
+
+    reason_contains: Annotated[
+        str | None, Field(alias="reasonContains", max_length=200, min_length=1)
+    ] = None
+    """
+    Only dead ones whose reason contains this text, in any case.
+    """
+
+    reason: Annotated[str, Field(max_length=1000, min_length=1)]
+    """
+    Why, in words for a person.
+    """
+
+
+class DeliveryReplayPage(Model):
+    """
+    A page of replays.
+    """
+
+    items: list[DeliveryReplay]
+    """
+    Newest first.
     """
 
     next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
@@ -1255,6 +1784,70 @@ class Price(Model):
     ] = None
     """
     An ISO 8601 duration of days, hours, minutes or seconds.
+    """
+
+
+class ResynchronisationFinding(Model):
+    """
+    Something that a run found.
+    """
+
+    finding_id: Annotated[UUID, Field(alias="findingId")]
+    """
+    The finding.
+    """
+
+    resynchronisation_id: Annotated[UUID, Field(alias="resynchronisationId")]
+    """
+    The run.
+    """
+
+    kind: ResynchronisationFindingKind
+    outcome: ResynchronisationOutcome
+    market_player_id: Annotated[UUID | None, Field(alias="marketPlayerId")] = None
+    """
+    The company whose platform it is about.
+    """
+
+    subscription_id: Annotated[UUID | None, Field(alias="subscriptionId")] = None
+    """
+    The subscription that it is about.
+    """
+
+    event_id: Annotated[UUID | None, Field(alias="eventId")] = None
+    """
+    The event that it is about.
+    """
+
+    detail: str
+    """
+    What was found.
+    """
+
+    advice: str | None = None
+    """
+    What a person must do.
+    """
+
+    found_at: Annotated[AwareDatetime, Field(alias="foundAt")]
+    """
+    When.
+    """
+
+
+class ResynchronisationFindingPage(Model):
+    """
+    A page of findings.
+    """
+
+    items: list[ResynchronisationFinding]
+    """
+    The first one first.
+    """
+
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
     """
 
 

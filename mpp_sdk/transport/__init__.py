@@ -1,0 +1,36 @@
+"""The guarded HTTP clients: call platforms that others have named, and cannot be turned inwards."""
+
+from mpp_sdk.transport.addresses import (
+    AddressPolicy,
+    IpAddress,
+    Resolver,
+    check_url,
+    resolve_name,
+    same_origin,
+)
+from mpp_sdk.transport.client import GuardedClient, HttpAnswer
+from mpp_sdk.transport.errors import (
+    AddressRefused,
+    ConnectionFailed,
+    ResponseTooLarge,
+    TimedOut,
+    TransportError,
+)
+from mpp_sdk.transport.session import GuardedSession
+
+__all__ = [
+    "AddressPolicy",
+    "AddressRefused",
+    "ConnectionFailed",
+    "GuardedClient",
+    "GuardedSession",
+    "HttpAnswer",
+    "IpAddress",
+    "Resolver",
+    "ResponseTooLarge",
+    "TimedOut",
+    "TransportError",
+    "check_url",
+    "resolve_name",
+    "same_origin",
+]
