@@ -8,17 +8,14 @@ from types import ModuleType
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import Column, MetaData, text
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from sqlalchemy import Column, MetaData
 from starlette.types import ASGIApp
 
 from marketplace.activations import service as activations
-from marketplace.activations.listeners import on_activation_changed
+from marketplace.activations.listeners import on_activation_changed, on_activations_awaited
 from marketplace.catalogue import service as catalogue
 from marketplace.consents import service as consents
-from marketplace.consents.listeners import on_consent_changed
+from marketplace.consents.listeners import on_consent_changed, on_consents_awaited
 from marketplace.core import migrations
 from marketplace.core.database import Base
 from marketplace.core.edge import REPLIES, MarketplaceEdge
@@ -26,11 +23,13 @@ from marketplace.core.environment import Environment
 from marketplace.core.scheduler import Job, Scheduler
 from marketplace.core.settings import Settings
 from marketplace.core.unit_of_work import current_session
-from marketplace.delivery import queue
-from marketplace.delivery import service as delivery
+from marketplace.delivery import queue, retention
 from marketplace.delivery.domain import EventKind
 from marketplace.delivery.listeners import on_delivered
-from marketplace.delivery.worker import DeliveryWorker, WakeUps, check_client, make_broker
+from marketplace.delivery.replaying import Replayer
+from marketplace.delivery.wake_ups import WakeUps, check_client, make_broker
+from marketplace.delivery.watching import watch_broker
+from marketplace.delivery.worker import DeliveryWorker
 from marketplace.identity import access, rotation
 from marketplace.identity import service as identity
 from marketplace.identity.authentication import CredentialAuthenticator
@@ -41,15 +40,17 @@ from marketplace.identity.listeners import (
     on_player_suspended,
 )
 from marketplace.monitoring import service as monitoring
+from marketplace.operations import Operations
 from marketplace.subscriptions import negotiation
 from marketplace.subscriptions import service as subscriptions
 from marketplace.subscriptions.listeners import on_subscription_changed
-from mpp_sdk.database import open_database, reading
-from mpp_sdk.errors import Unavailable
+from mpp_sdk.database import open_database
+from mpp_sdk.metrics import HttpMeters
 from mpp_sdk.web.access_log import log_to_file
 from mpp_sdk.web.binding import BoundContract, bind
 from mpp_sdk.web.contract import Contract
 from mpp_sdk.web.docs import docs_routes
+from mpp_sdk.web.limits import CallLimits
 from mpp_sdk.web.server import compose
 
 CONTRACTS = ("marketplace", "notifications")
@@ -66,6 +67,7 @@ CAPABILITIES = (
     "consents",
     "activations",
     "monitoring",
+    "recovery",
 )
 """The folders that hold what the marketplace can do."""
 
@@ -73,20 +75,37 @@ CAPABILITIES = (
 def create_app(settings: Settings) -> ASGIApp:
     """Return the marketplace as an ASGI application.
 
-    Delivery and periodic jobs run for as long as it is served. Raises Unavailable when the database
-    is not at the revision that this version needs; an embedded one is brought there. Raises
+    Delivery and periodic jobs run for as long as it is served. Raises Unavailable when this
+    version does not work on the schema of the database; an embedded one is brought forward. Raises
     SettingsError when it cannot run with the settings, ModuleNotFoundError when a client that they
     need is not installed.
     """
-    environment = open_environment(settings)
-    check_client(settings.broker_url)
-    wire()
-    if settings.access_log is not None:
-        log_to_file(settings.access_log)
-    contracts = bound_contracts(environment)
-    by_platforms = [Contract.load(name) for name in PLATFORM_CONTRACTS]
-    routes = [*docs_routes(contracts, by_platforms), _health(environment)]
-    return compose(contracts, routes, lifespan=_lifespan(environment))
+    return Application(open_environment(settings)).app
+
+
+class Application:
+    """The marketplace of an environment: what is served in public, and what operators see of it.
+
+    Raises SettingsError and ModuleNotFoundError as create_app does.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        settings = environment.settings
+        check_client(settings.broker_url)
+        wire()
+        if settings.access_log is not None:
+            log_to_file(settings.access_log)
+        edge = MarketplaceEdge(environment, access.entering)
+        contracts = bound_contracts(environment, edge)
+        by_platforms = [Contract.load(name) for name in PLATFORM_CONTRACTS]
+        self.environment = environment
+        self.operations = Operations(environment, contracts)
+        self.app: ASGIApp = compose(
+            contracts,
+            [*docs_routes(contracts, by_platforms), *self.operations.routes()],
+            lifespan=_lifespan(environment, edge),
+            answered=environment.meters.of(HttpMeters).answered,
+        )
 
 
 def open_environment(settings: Settings) -> Environment:
@@ -104,22 +123,21 @@ def open_environment(settings: Settings) -> Environment:
     if settings.embedded:
         migrations.upgrade(environment.engine)
         return environment
-    migrations.check_known(environment.engine)
-    found = migrations.revision_of(environment.engine)
-    needed = migrations.newest_revision(environment.engine)
-    if found != needed:
-        raise Unavailable(
-            f"The database is at revision {found or 'none'}, this version needs {needed}: run "
-            "`flexagora database upgrade`."
-        )
+    migrations.check_usable(environment.engine)
     return environment
 
 
-def bound_contracts(environment: Environment) -> Sequence[BoundContract]:
-    """Return the contracts, bound to the capabilities. Raises ContractError."""
+def bound_contracts(
+    environment: Environment, edge: MarketplaceEdge | None = None
+) -> Sequence[BoundContract]:
+    """Return the contracts, bound to the capabilities. Raises ContractError.
+
+    Whoever gives an edge stops it, too, so that the calls that wait in it are carried out.
+    """
     settings = environment.settings
-    edge = MarketplaceEdge(environment, access.entering)
+    edge = edge or MarketplaceEdge(environment, access.entering)
     authenticator = CredentialAuthenticator(environment)
+    limits = CallLimits.of(settings)
     return [
         bind(
             Contract.load(name),
@@ -128,6 +146,7 @@ def bound_contracts(environment: Environment) -> Sequence[BoundContract]:
             authenticator=authenticator,
             body_limit=settings.max_body_bytes,
             threads=settings.handler_threads,
+            limits=limits,
         )
         for name in CONTRACTS
     ]
@@ -164,6 +183,9 @@ def wire() -> None:
     on_subscription_changed(monitoring.follow_subscription)
     on_consent_changed(monitoring.follow_consent)
     on_activation_changed(monitoring.follow_activation)
+    on_consents_awaited(activations.await_consents)
+    on_consents_awaited(monitoring.await_changes)
+    on_activations_awaited(monitoring.await_changes)
 
 
 def jobs() -> list[Job]:
@@ -173,7 +195,6 @@ def jobs() -> list[Job]:
         Job("expire requests", negotiation.expire_due_requests),
         Job("expire subscriptions", subscriptions.expire_due_subscriptions),
         Job("expire consents", consents.expire_due_consents),
-        Job("forget delivered events", delivery.forget_delivered),
         Job("forget kept answers", lambda: REPLIES.purge(current_session().connection())),
     ]
 
@@ -190,10 +211,12 @@ def _module(capability: str, name: str) -> ModuleType:
     return importlib.import_module(f"marketplace.{capability}.{name}")
 
 
-def _lifespan(environment: Environment) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    environment: Environment, edge: MarketplaceEdge
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        stop = await anyio.to_thread.run_sync(_start, environment)
+        stop = await anyio.to_thread.run_sync(_start, environment, edge)
         try:
             yield
         finally:
@@ -202,27 +225,36 @@ def _lifespan(environment: Environment) -> Callable[[Any], AbstractAsyncContextM
     return lifespan
 
 
-def _start(environment: Environment) -> Callable[[], None]:
+def _start(environment: Environment, edge: MarketplaceEdge) -> Callable[[], None]:
     """Start what runs beside the server; return what stops it."""
     stopping = threading.Event()
 
     def refresh_keys() -> int:
         return rotation.refresh_due_keys(environment, stopping.is_set)
 
+    def forget_events() -> int:
+        return retention.forget_old(environment, stopping.is_set)
+
     schedulers = [
         Scheduler(environment, jobs(), stopping),
+        # After a busy day there is much to forget.
+        Scheduler(environment, [Job("forget old events", forget_events, False)], stopping),
         # A platform that does not answer must not hold up the rest.
         Scheduler(environment, [Job("refresh API keys", refresh_keys, False)], stopping),
     ]
+    replayer = Replayer(environment)
     deliverer = delivery_part(environment)
     deliverer.start()
+    replayer.start()
     for scheduler in schedulers:
         scheduler.start()
 
     def stop() -> None:
         stopping.set()
+        edge.stop()
         for scheduler in schedulers:
             scheduler.stop()
+        replayer.stop()
         deliverer.stop()
         environment.engine.dispose()
 
@@ -230,24 +262,14 @@ def _start(environment: Environment) -> Callable[[], None]:
 
 
 def delivery_part(environment: Environment) -> DeliveryWorker | WakeUps:
-    """Return what delivers, or, where other processes do, what wakes them."""
+    """Return what delivers, or, where other processes do, what wakes them.
+
+    Who delivers learns what platforms acknowledge, and what others make of it is done there too.
+    """
     if environment.settings.deliver:
+        wire()
         return DeliveryWorker(environment, PlatformDirectory(environment))
-    wake_ups = WakeUps(make_broker(environment.settings.broker_url))
+    wake_ups = WakeUps(make_broker(environment.settings.broker_url), meters=environment.meters)
+    watch_broker(environment, wake_ups)
     queue.wake_with(environment, wake_ups.send)
     return wake_ups
-
-
-def _health(environment: Environment) -> BaseRoute:
-    def check() -> None:
-        with reading(environment.engine).connect() as connection:
-            connection.execute(text("SELECT 1"))
-
-    async def health(_: Request) -> Response:
-        try:
-            await anyio.to_thread.run_sync(check)
-        except Exception as error:
-            raise Unavailable("The database does not answer.") from error
-        return JSONResponse({"status": "AVAILABLE"}, headers={"Cache-Control": "no-store"})
-
-    return Route("/healthz", health)

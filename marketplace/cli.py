@@ -4,8 +4,6 @@ import getpass
 import json
 import logging
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,8 +13,9 @@ import typer
 from pydantic import SecretStr, TypeAdapter
 from sqlalchemy import Engine, make_url
 
+from marketplace import queue_commands, recovery_commands
 from marketplace.app import (
-    create_app,
+    Application,
     delivery_part,
     encrypted_columns,
     metadata,
@@ -27,8 +26,11 @@ from marketplace.core.actor import Actor, acting_as
 from marketplace.core.environment import in_environment
 from marketplace.core.reencryption import reencrypt
 from marketplace.core.settings import Settings, check_names
+from marketplace.core.signals import Told
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import service as identity
+from marketplace.operations import Operations
+from mpp_sdk import logs, tracing
 from mpp_sdk.command_line import explained
 from mpp_sdk.database import open_database
 from mpp_sdk.web.server import serve as serve_app
@@ -47,6 +49,7 @@ app.add_typer(secrets_app, name="secrets")
 
 _URLS = ("database_url", "broker_url")
 _HIDDEN = "***"
+_LOG = logging.getLogger(__name__)
 _DURATION = TypeAdapter(timedelta)
 
 
@@ -59,15 +62,20 @@ def serve(
     given: dict[str, Any] = {"host": host, "port": port}
     with explained(Settings):
         settings = _settings(**{name: value for name, value in given.items() if value is not None})
-        application = create_app(settings)
-        serve_app(
-            application,
-            host=settings.host,
-            port=settings.port,
-            on_start=lambda _: typer.echo(
-                f"Flexagora is at {settings.effective_public_url}, its contracts at /docs"
-            ),
-        )
+        tracing.configure("flexagora")
+        application = Application(open_environment(settings))
+        with application.operations.listening() as operations_url:
+            _say_where(operations_url)
+            serve_app(
+                application.app,
+                host=settings.host,
+                port=settings.port,
+                on_start=lambda _: typer.echo(
+                    f"Flexagora is at {settings.effective_public_url}, its contracts at /docs"
+                ),
+                on_stopping=application.environment.readiness.begin_stopping,
+                drain_seconds=settings.drain_delay.total_seconds(),
+            )
 
 
 @app.command()
@@ -75,13 +83,16 @@ def deliver() -> None:
     """Deliver events to platforms, in a process without a server, until told to stop."""
     with explained(Settings):
         environment = open_environment(_settings(deliver=True))
+        tracing.configure("flexagora")
+        operations = Operations(environment)
         worker = delivery_part(environment)
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        worker.start()
-        stop.wait()
-        worker.stop()
+        told = Told()
+        with operations.listening() as operations_url:
+            _say_where(operations_url)
+            worker.start()
+            told.wait()
+            environment.readiness.begin_stopping()
+            worker.stop()
 
 
 @app.command("settings")
@@ -137,11 +148,13 @@ def revoke_operator(
 def upgrade(
     revision: Annotated[str, typer.Argument(help="Where to; by default the newest.")] = "head",
 ) -> None:
-    """Bring the schema forward."""
+    """Bring the schema forward; processes of the version before may run meanwhile."""
     with explained(Settings):
         engine = _engine()
         migrations.upgrade(engine, revision)
-        typer.echo(f"The database is at revision {migrations.revision_of(engine) or 'none'}.")
+        newer = ", newer than this version, which works on it" * migrations.is_newer(engine)
+        found = migrations.revision_of(engine) or "none"
+        typer.echo(f"The database is at revision {found}{newer}.")
 
 
 # Otherwise -1 would be taken for an option.
@@ -161,8 +174,11 @@ def check() -> None:
     """Say whether the database has the schema that this version needs."""
     with explained(Settings):
         engine = _engine()
-        migrations.check_known(engine)
         found, needed = migrations.revision_of(engine), migrations.newest_revision(engine)
+        if migrations.is_newer(engine):
+            migrations.check_usable(engine)
+            typer.echo(f"The database is at revision {found}, newer than {needed}, and usable.")
+            return
         if found != needed:
             typer.echo(f"The database is at revision {found or 'none'}, {needed} is needed.")
             typer.echo("Run `flexagora database upgrade`.")
@@ -173,6 +189,10 @@ def check() -> None:
         if differences:
             raise typer.Exit(1)
         typer.echo(f"The database is at revision {found}, as it should be.")
+
+
+recovery_commands.add_to(database_app, lambda: _settings())
+app.add_typer(queue_commands.make(lambda: _settings()), name="queue")
 
 
 @secrets_app.command("rotate")
@@ -193,10 +213,15 @@ def rotate_secrets() -> None:
 
 
 def _settings(**given: Any) -> Settings:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     check_names(os.environ)
-    return Settings(**given)
+    settings = Settings(**given)
+    logs.configure(settings.log_format)
+    return settings
+
+
+def _say_where(operations_url: str) -> None:
+    if operations_url:
+        _LOG.info("Metrics and health checks are at %s", operations_url)
 
 
 def _engine() -> Engine:

@@ -1,10 +1,13 @@
 """Activations over HTTP: the provider's notifications, and what both companies see."""
 
+from operator import attrgetter
 from uuid import UUID
 
 from marketplace.activations import domain, service
 from marketplace.activations.service import ActivationChange
 from marketplace.activations.tables import Activation as Row
+from marketplace.core.together import ReadAhead, taken_together
+from marketplace.subscriptions import service as subscriptions
 from mpp_sdk.contracts.marketplace.models import Activation, ActivationPage, ActivationState
 from mpp_sdk.contracts.notifications.models import (
     Acknowledgement,
@@ -13,18 +16,28 @@ from mpp_sdk.contracts.notifications.models import (
 )
 
 
+def _change(body: ActivationNotification) -> ActivationChange:
+    return ActivationChange(
+        event_id=body.event_id,
+        occurred_at=body.occurred_at,
+        subscription_id=body.subscription_id,
+        pod_id=body.pod_id,
+        state=domain.ActivationState(body.state.value),
+        reason=body.reason,
+    )
+
+
+@taken_together(
+    ReadAhead(
+        item=_change,
+        subject=attrgetter("subscription_id"),
+        lock=subscriptions.read_ahead_agreements,
+        read=service.read_ahead,
+    )
+)
 def notify_activation(body: ActivationNotification) -> Acknowledgement:
     """Notify a change of a service's activation."""
-    outcome = service.apply(
-        ActivationChange(
-            event_id=body.event_id,
-            occurred_at=body.occurred_at,
-            subscription_id=body.subscription_id,
-            pod_id=body.pod_id,
-            state=domain.ActivationState(body.state.value),
-            reason=body.reason,
-        )
-    )
+    outcome = service.apply(_change(body))
     return Acknowledgement(event_id=body.event_id, outcome=AcknowledgementOutcome(outcome.value))
 
 

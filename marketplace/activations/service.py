@@ -1,5 +1,6 @@
 """What the marketplace is told of activations, and what it makes of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -18,12 +19,14 @@ from marketplace.consents import service as consents
 from marketplace.consents.domain import ConsentState, allows_activation
 from marketplace.consents.listeners import ConsentChanged
 from marketplace.core import audit
+from marketplace.core.journal import write_down
 from marketplace.core.notices import Outcome, check_occurred_at, is_outdated
 from marketplace.core.paging import Page
+from marketplace.core.read_ahead import add, note
 from marketplace.core.unit_of_work import current_session
 from marketplace.subscriptions import service as subscriptions
 from marketplace.subscriptions.domain import ENDED, SubscriptionState
-from marketplace.subscriptions.listeners import Agreement
+from marketplace.subscriptions.listeners import Agreement, PodKey
 from mpp_sdk.clock import now
 from mpp_sdk.errors import Gone, IllegalTransition
 from mpp_sdk.ids import new_id
@@ -52,7 +55,7 @@ class _Obstacle:
 def apply(change: ActivationChange) -> Outcome:
     """Return what became of a notification.
 
-    Raises InvalidInput for a moment in the future, IllegalTransition for what cannot come after the
+    Raises Conflict for a moment in the future, IllegalTransition for what cannot come after the
     present state, or not under the present state of the subscription and the consent, Gone for what
     cannot come any more because the subscription has ended.
     """
@@ -64,21 +67,46 @@ def apply(change: ActivationChange) -> Outcome:
     check_occurred_at(change.occurred_at, moment)
     row = repository.activation(session, agreement.id, change.pod_id)
     outcome = _outcome(agreement, row, change, moment)
-    session.add(
-        ActivationNotice(
-            subscription_id=agreement.id,
-            event_id=change.event_id,
-            pod_id=change.pod_id,
-            state=change.state,
-            reason=change.reason,
-            occurred_at=change.occurred_at,
-            received_at=moment,
-            outcome=outcome,
-        )
-    )
+    values = {
+        "subscription_id": agreement.id,
+        "event_id": change.event_id,
+        "pod_id": change.pod_id,
+        "state": change.state,
+        "reason": change.reason,
+        "occurred_at": change.occurred_at,
+        "received_at": moment,
+        "outcome": outcome,
+    }
+    write_down(session, ActivationNotice, values)
+    note(session, ActivationNotice, (agreement.id, change.event_id), outcome)
     if outcome is Outcome.APPLIED:
         _become(agreement, row, change, moment)
     return outcome
+
+
+def read_ahead(changes: Collection[ActivationChange]) -> None:
+    """Read, all at once, what several notifications need to be applied one by one.
+
+    Their subscriptions are locked.
+    """
+    session = current_session()
+    keys = {(change.subscription_id, change.event_id) for change in changes}
+    repository.read_ahead_notices(session, keys)
+    pods = {(change.subscription_id, change.pod_id) for change in changes}
+    repository.read_ahead_activations(session, pods)
+    consents.read_ahead_consents(
+        {
+            (change.subscription_id, change.pod_id)
+            for change in changes
+            if change.state is ActivationState.ACTIVE
+        }
+    )
+    listeners.await_changes(pods)
+
+
+def await_consents(pods: Collection[PodKey]) -> None:
+    """Read ahead the activations that may follow their consents."""
+    repository.read_ahead_activations(current_session(), pods)
 
 
 def list_activations(
@@ -196,13 +224,12 @@ def _become(
     before = None if row is None else row.state
     if row is None:
         row = Activation(id=new_id(), subscription_id=agreement.id, pod_id=change.pod_id)
-        current_session().add(row)
+        add(current_session(), (agreement.id, change.pod_id), row)
     row.state = change.state
     row.derived = row.held = False
     row.reason = change.reason
     row.occurred_at = change.occurred_at
     row.received_at = moment
-    current_session().flush()
     if before is not row.state:
         _record(agreement, row, before)
 
@@ -224,7 +251,6 @@ def _follow(
     # What made it follow may have happened before the last thing that the platform told of it.
     row.occurred_at = max(occurred_at, row.occurred_at)
     row.received_at = now()
-    current_session().flush()
     _record(agreement, row, before)
 
 

@@ -1,10 +1,13 @@
 """Consents over HTTP: the provider's notifications, and what both companies see."""
 
+from operator import attrgetter
 from uuid import UUID
 
 from marketplace.consents import domain, service
 from marketplace.consents.service import ConsentChange
 from marketplace.consents.tables import Consent as Row
+from marketplace.core.together import ReadAhead, taken_together
+from marketplace.subscriptions import service as subscriptions
 from mpp_sdk.contracts.marketplace.models import Consent, ConsentPage, ConsentState, Period
 from mpp_sdk.contracts.notifications.models import (
     Acknowledgement,
@@ -13,22 +16,32 @@ from mpp_sdk.contracts.notifications.models import (
 )
 
 
+def _change(body: ConsentNotification) -> ConsentChange:
+    period = body.validity
+    return ConsentChange(
+        event_id=body.event_id,
+        occurred_at=body.occurred_at,
+        subscription_id=body.subscription_id,
+        pod_id=body.pod_id,
+        state=domain.ConsentState(body.state.value),
+        validity=(
+            domain.Validity() if period is None else domain.Validity(period.start, period.end)
+        ),
+        reason=body.reason,
+    )
+
+
+@taken_together(
+    ReadAhead(
+        item=_change,
+        subject=attrgetter("subscription_id"),
+        lock=subscriptions.read_ahead_agreements,
+        read=service.read_ahead,
+    )
+)
 def notify_consent(body: ConsentNotification) -> Acknowledgement:
     """Notify a change of a customer's consent."""
-    period = body.validity
-    outcome = service.apply(
-        ConsentChange(
-            event_id=body.event_id,
-            occurred_at=body.occurred_at,
-            subscription_id=body.subscription_id,
-            pod_id=body.pod_id,
-            state=domain.ConsentState(body.state.value),
-            validity=(
-                domain.Validity() if period is None else domain.Validity(period.start, period.end)
-            ),
-            reason=body.reason,
-        )
-    )
+    outcome = service.apply(_change(body))
     return Acknowledgement(event_id=body.event_id, outcome=AcknowledgementOutcome(outcome.value))
 
 

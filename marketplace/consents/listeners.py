@@ -3,12 +3,12 @@
 Capabilities above this one register what they do about it; it is done in the same transaction.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from marketplace.consents.domain import ConsentState, Validity
-from marketplace.subscriptions.listeners import Agreement
+from marketplace.subscriptions.listeners import Agreement, PodKey
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,20 @@ def tell(change: ConsentChanged) -> None:
     """Call everybody who registered. What one of them raises undoes the change."""
     for listener in list(_listeners):
         listener(change)
+
+
+Awaiting = Callable[[Collection[PodKey]], None]
+"""Called with the points of delivery that are about to change, to read ahead what it needs."""
+
+_awaiting: dict[Awaiting, None] = {}
+
+
+def on_consents_awaited(listener: Awaiting) -> None:
+    """Have a listener called before several notifications are applied, their locks taken."""
+    _awaiting[listener] = None
+
+
+def await_changes(pods: Collection[PodKey]) -> None:
+    """Call everybody who reads ahead."""
+    for listener in list(_awaiting):
+        listener(pods)

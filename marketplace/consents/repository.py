@@ -1,6 +1,6 @@
 """Every query of consents."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,21 +9,47 @@ from sqlalchemy.orm import Session
 
 from marketplace.consents.domain import ConsentState
 from marketplace.consents.tables import Consent, ConsentNotice
+from marketplace.core.given import select_given
 from marketplace.core.paging import Key, Page, paginate
+from marketplace.core.read_ahead import read_ahead, recall
+from marketplace.subscriptions.listeners import PodKey
 
 
 def consent(session: Session, subscription_id: UUID, pod_id: str) -> Consent | None:
     """Return the consent for a point of delivery, as it is now."""
-    return session.scalar(
-        select(Consent)
-        .where(Consent.subscription_id == subscription_id, Consent.pod_id == pod_id)
-        .execution_options(populate_existing=True)
+    return recall(
+        session,
+        Consent,
+        (subscription_id, pod_id),
+        lambda: session.scalar(
+            select(Consent)
+            .where(Consent.subscription_id == subscription_id, Consent.pod_id == pod_id)
+            .execution_options(populate_existing=True)
+        ),
     )
+
+
+def read_ahead_consents(session: Session, pods: Collection[PodKey]) -> None:
+    """Read the consents for points of delivery whose subscriptions are locked."""
+    names = ("subscription_id", "pod_id")
+    rows = select_given(session, (Consent,), Consent, names, pods).scalars().all()
+    read_ahead(session, Consent, pods, {(row.subscription_id, row.pod_id): row for row in rows})
 
 
 def was_noticed(session: Session, subscription_id: UUID, event_id: UUID) -> bool:
     """Return whether a notification has come before."""
-    return session.get(ConsentNotice, (subscription_id, event_id)) is not None
+    key = (subscription_id, event_id)
+    found: object = recall(session, ConsentNotice, key, lambda: session.get(ConsentNotice, key))
+    return found is not None
+
+
+def read_ahead_notices(session: Session, keys: Collection[tuple[UUID, UUID]]) -> None:
+    """Read which notifications have come before."""
+    names = ("subscription_id", "event_id")
+    columns = (ConsentNotice.subscription_id, ConsentNotice.event_id, ConsentNotice.outcome)
+    rows = select_given(session, columns, ConsentNotice, names, keys)
+    found = {(subscription_id, event_id): outcome for subscription_id, event_id, outcome in rows}
+    read_ahead(session, ConsentNotice, keys, found)
 
 
 def consents(

@@ -1,5 +1,6 @@
 """What the marketplace is told of customers' consents, and what it makes of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,11 +10,13 @@ from marketplace.consents.domain import CONSENT, ConsentState, Validity, check_v
 from marketplace.consents.listeners import ConsentChanged
 from marketplace.consents.tables import Consent, ConsentNotice
 from marketplace.core import audit
+from marketplace.core.journal import write_down
 from marketplace.core.notices import Outcome, check_occurred_at, is_outdated
 from marketplace.core.paging import Page
+from marketplace.core.read_ahead import add, note
 from marketplace.core.unit_of_work import current_session
 from marketplace.subscriptions import service as subscriptions
-from marketplace.subscriptions.listeners import Agreement
+from marketplace.subscriptions.listeners import Agreement, PodKey
 from mpp_sdk.clock import now
 from mpp_sdk.ids import new_id
 
@@ -36,8 +39,8 @@ class ConsentChange:
 def apply(change: ConsentChange) -> Outcome:
     """Return what became of a notification.
 
-    Raises InvalidInput for a period that ends before it starts or a moment in the future,
-    IllegalTransition for what cannot come after the present state.
+    Raises InvalidInput for a period that ends before it starts, Conflict for a moment in the
+    future, IllegalTransition for what cannot come after the present state.
     """
     agreement = subscriptions.agreement_for_notification(change.subscription_id)
     session = current_session()
@@ -52,23 +55,42 @@ def apply(change: ConsentChange) -> Outcome:
         outcome = Outcome.SUPERSEDED
     elif row is not None and not _confirms(row, change):
         CONSENT.after(row.state, change.state)
-    session.add(
-        ConsentNotice(
-            subscription_id=agreement.id,
-            event_id=change.event_id,
-            pod_id=change.pod_id,
-            state=change.state,
-            validity_start=change.validity.start,
-            validity_end=change.validity.end,
-            reason=change.reason,
-            occurred_at=change.occurred_at,
-            received_at=moment,
-            outcome=outcome,
-        )
-    )
+    values = {
+        "subscription_id": agreement.id,
+        "event_id": change.event_id,
+        "pod_id": change.pod_id,
+        "state": change.state,
+        "validity_start": change.validity.start,
+        "validity_end": change.validity.end,
+        "reason": change.reason,
+        "occurred_at": change.occurred_at,
+        "received_at": moment,
+        "outcome": outcome,
+    }
+    write_down(session, ConsentNotice, values)
+    note(session, ConsentNotice, (agreement.id, change.event_id), outcome)
     if outcome is Outcome.APPLIED:
         _become(agreement, row, change, moment)
     return outcome
+
+
+def read_ahead(changes: Collection[ConsentChange]) -> None:
+    """Read, all at once, what several notifications need to be applied one by one.
+
+    Their subscriptions are locked.
+    """
+    session = current_session()
+    keys = {(change.subscription_id, change.event_id) for change in changes}
+    repository.read_ahead_notices(session, keys)
+    pods = {(change.subscription_id, change.pod_id) for change in changes}
+    repository.read_ahead_consents(session, pods)
+    listeners.await_changes(pods)
+
+
+def read_ahead_consents(pods: Collection[PodKey]) -> None:
+    """Read the consents for points of delivery whose subscriptions are locked."""
+    if pods:
+        repository.read_ahead_consents(current_session(), pods)
 
 
 def list_consents(
@@ -130,7 +152,7 @@ def _become(
     before = None if row is None else row.state
     if row is None:
         row = Consent(id=new_id(), subscription_id=agreement.id, pod_id=change.pod_id)
-        session.add(row)
+        add(session, (agreement.id, change.pod_id), row)
     keeps_period = (
         before is ConsentState.GRANTED
         and change.state is not ConsentState.REQUESTED
@@ -143,7 +165,6 @@ def _become(
     row.reason = change.reason
     row.occurred_at = change.occurred_at
     row.received_at = moment
-    session.flush()
     if before is change.state:
         return
     audit.record(

@@ -8,14 +8,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.consents.domain import ConsentState, Validity
 from marketplace.core.append_only import append_only
-from marketplace.core.database import Base, Versioned
+from marketplace.core.database import Base
+from marketplace.core.journal import changed_together
 from marketplace.core.notices import Outcome
 from mpp_sdk.ids import new_id
 
 _POD_LENGTH = 60
 
 
-class Consent(Versioned, Base):
+@changed_together
+class Consent(Base):
     """The present consent for a point of delivery under a subscription.
 
     occurred_at is when it came into its state, received_at when the marketplace was told. derived
@@ -34,6 +36,7 @@ class Consent(Versioned, Base):
     reason: Mapped[str | None] = mapped_column(Text)
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)  # the subscription is locked instead
 
     __table_args__ = (
         UniqueConstraint("subscription_id", "pod_id"),

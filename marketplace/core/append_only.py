@@ -15,7 +15,7 @@ def append_only(table: Table) -> None:
 
 
 def protect(table: str, dialect: str) -> list[str]:
-    """Return the statements that protect a table; a migration executes them one by one."""
+    """Return the statements that protect a table; a migration has its own copy of them."""
     if dialect == "sqlite":
         return [
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
@@ -27,14 +27,4 @@ def protect(table: str, dialect: str) -> list[str]:
         f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
         f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
-    ]
-
-
-def unprotect(table: str, dialect: str) -> list[str]:
-    """Return the statements that undo `protect`."""
-    if dialect == "sqlite":
-        return [f"DROP TRIGGER {table}_no_{verb}" for verb in ("update", "delete")]
-    return [
-        f"DROP TRIGGER {table}_no_change ON {table}",
-        f"DROP FUNCTION {table}_append_only()",
     ]

@@ -1,19 +1,22 @@
 """The audit trail: every transition with who, when and why, written with it or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, String, Text, or_, select
+from sqlalchemy import ColumnElement, Connection, Index, String, Text, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from marketplace.core.actor import current_actor
+from marketplace.core.actor import Actor, current_actor
 from marketplace.core.append_only import append_only
 from marketplace.core.database import Base
+from marketplace.core.journal import write_down
 from marketplace.core.paging import Key, Page, paginate
 from marketplace.core.unit_of_work import current_session
 from mpp_sdk.clock import now
 from mpp_sdk.ids import new_id
+from mpp_sdk.outbox.bulk import insert_rows
 
 _NAME_LENGTH = 60
 _ENTITY_ID_LENGTH = 120
@@ -85,33 +88,75 @@ def record(
     provider_id: UUID | None = None,
     requester_id: UUID | None = None,
     market_player_id: UUID | None = None,
-) -> AuditEntry:
+) -> None:
     """Write down in this unit of work what the current actor did. occurred_at defaults to now.
 
     entity_id is that of the thing; a point of delivery's is `subscriptionId/podId`.
     """
     actor = current_actor()
     recorded_at = now()
-    entry = AuditEntry(
-        id=new_id(),
-        occurred_at=occurred_at or recorded_at,
-        recorded_at=recorded_at,
-        actor_subject=actor.subject,
-        actor_name=actor.name,
-        entity_kind=kind,
-        entity_id=str(entity_id),
-        action=action,
-        from_state=from_state,
-        to_state=to_state,
-        reason=reason,
-        subscription_id=subscription_id,
-        provider_id=provider_id,
-        requester_id=requester_id,
-        market_player_id=market_player_id,
-        correlation_id=actor.correlation_id,
+    write_down(
+        current_session(),
+        AuditEntry,
+        {
+            "id": new_id(),
+            "occurred_at": occurred_at or recorded_at,
+            "recorded_at": recorded_at,
+            "actor_subject": actor.subject,
+            "actor_name": actor.name,
+            "entity_kind": kind,
+            "entity_id": str(entity_id),
+            "action": action,
+            "from_state": from_state,
+            "to_state": to_state,
+            "reason": reason,
+            "subscription_id": subscription_id,
+            "provider_id": provider_id,
+            "requester_id": requester_id,
+            "market_player_id": market_player_id,
+            "correlation_id": actor.correlation_id,
+        },
     )
-    current_session().add(entry)
-    return entry
+
+
+@dataclass(frozen=True)
+class Done:
+    """Something that an actor did to a thing, as `record` takes it."""
+
+    actor: Actor
+    kind: str
+    entity_id: str
+    action: str
+    from_state: str | None
+    to_state: str | None
+    reason: str | None
+    subscription_id: UUID | None
+    market_player_id: UUID | None
+
+
+def record_all(connection: Connection, done: Sequence[Done]) -> None:
+    """Write down what was done, all of it in one statement of a transaction."""
+    recorded_at = now()
+    rows = [
+        {
+            "id": new_id(),
+            "occurred_at": recorded_at,
+            "recorded_at": recorded_at,
+            "actor_subject": one.actor.subject,
+            "actor_name": one.actor.name,
+            "entity_kind": one.kind,
+            "entity_id": one.entity_id,
+            "action": one.action,
+            "from_state": one.from_state,
+            "to_state": one.to_state,
+            "reason": one.reason,
+            "subscription_id": one.subscription_id,
+            "market_player_id": one.market_player_id,
+            "correlation_id": one.actor.correlation_id,
+        }
+        for one in done
+    ]
+    insert_rows(connection, Base.metadata.tables[AuditEntry.__tablename__], rows)
 
 
 def entries(

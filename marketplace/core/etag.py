@@ -12,7 +12,12 @@ def etag(row: Versioned) -> str:
 
 
 def check_if_match(row: Versioned, if_match: str | None, *, required: bool = True) -> None:
-    """Check that an edit was made from the present version.
+    """Check that an edit was made from the present version of a row, as `check_tag` does."""
+    check_tag(f'"{row.version}"', if_match, required=required)
+
+
+def check_tag(tag: str, if_match: str | None, *, required: bool = True) -> None:
+    """Check that an edit was made from the present version, whose ETag this is.
 
     `*` matches every version. An edit must carry the header (required); an action may. Raises
     PreconditionRequired when it is missing and PreconditionFailed when it names another version.
@@ -22,5 +27,5 @@ def check_if_match(row: Versioned, if_match: str | None, *, required: bool = Tru
             raise PreconditionRequired("Send the ETag that you read in If-Match.")
         return
     candidates = [candidate.strip() for candidate in if_match.split(",")]
-    if "*" not in candidates and f'"{row.version}"' not in candidates:
+    if "*" not in candidates and tag not in candidates:
         raise PreconditionFailed("Read it again and repeat the edit.")

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mpp_sdk.errors import InvalidInput
+from mpp_sdk.errors import Conflict, FieldError
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a platform's clock may be ahead of the marketplace's."""
@@ -18,13 +18,14 @@ class Outcome(StrEnum):
 
 
 def check_occurred_at(occurred_at: datetime, moment: datetime) -> None:
-    """Raise InvalidInput for what is said to happen in the future."""
+    """Raise Conflict for what is said to happen in the future.
+
+    One of the two clocks is wrong, nobody knows which, and the same notification can be taken
+    later: it is no InvalidInput, which a platform would give up for good.
+    """
     if occurred_at > moment + CLOCK_TOLERANCE:
-        raise InvalidInput.field(
-            "/occurredAt",
-            "notInTheFuture",
-            f"It is {moment.isoformat()} here. Set the clock of the platform.",
-        )
+        said = f"It is {moment.isoformat()} here. Set the clock of the platform."
+        raise Conflict(said, [FieldError("/occurredAt", "notInTheFuture", said)])
 
 
 def is_outdated(occurred_at: datetime, known: datetime | None) -> bool:

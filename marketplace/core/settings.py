@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from mpp_sdk.errors import FlexagoraError
+from mpp_sdk.logs import LogFormat
+from mpp_sdk.secret_files import SUFFIX, SettingsWithFiles
 from mpp_sdk.secrets import SecretBox, load_or_create_key
+from mpp_sdk.web.limits import (
+    AddressRate,
+    AnonymousRate,
+    CredentialRate,
+    FailureRate,
+    TrustedProxies,
+)
 
 _KEY_FILE = "secret.key"
 _PREFIX = "FLEXAGORA_"
@@ -28,8 +37,10 @@ class SettingsError(FlexagoraError):
     title = "The settings cannot be used"
 
 
-class Settings(BaseSettings):
+class Settings(SettingsWithFiles):
     """Every setting has a default; `FLEXAGORA_<NAME>` in the environment replaces it.
+
+    So does a file of that name in the folder that `FLEXAGORA_SECRETS_DIR` names.
 
     Durations are ISO 8601 (`PT15S`, `P90D`).
     """
@@ -71,10 +82,35 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="The port that the server listens on."
     )
+    drain_delay: timedelta = Field(
+        default=timedelta(0),
+        ge=timedelta(0),
+        le=timedelta(minutes=5),
+        description="How long a serving process that is told to stop still takes calls, while it "
+        "says at `/readyz` that it is not ready. Behind a load balancer: longer than that needs to "
+        "notice, and longer than it keeps connections that it does not use.",
+    )
     access_log: Path | None = Field(
         default=None,
         description="The file of the access log, a JSON object for each call; by default it goes "
         "to standard error.",
+    )
+    operations_host: str = Field(
+        default="127.0.0.1",
+        description="The address that metrics and health checks are served at. It has no access "
+        "control: never one that is reached from outside.",
+    )
+    operations_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="The port that `serve` and `deliver` serve metrics and health checks at, one "
+        "for each process on a machine. Empty: not at all.",
+    )
+    log_format: LogFormat | None = Field(
+        default=None,
+        description="How the log is written: `json`, an object in each line, or `text`, for "
+        "people. Empty: text at a terminal, JSON elsewhere.",
     )
     allow_private_addresses: bool = Field(
         default=False,
@@ -127,6 +163,12 @@ class Settings(BaseSettings):
         gt=timedelta(0),
         description="How long delivered events and their attempts are kept.",
     )
+    dead_retention: timedelta = Field(
+        default=timedelta(days=365),
+        gt=timedelta(0),
+        description="How long dead events are kept, so that they can be replayed. That one is "
+        "removed is in the audit trail.",
+    )
     request_validity: timedelta = Field(
         default=timedelta(days=30),
         gt=timedelta(0),
@@ -138,7 +180,18 @@ class Settings(BaseSettings):
         "`flexagora deliver` runs in processes of its own.",
     )
     delivery_workers: int = Field(
-        default=4, ge=1, le=256, description="How many platforms one process calls at once."
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="How many platforms one process calls at once. One that does not answer costs "
+        "a socket for each call.",
+    )
+    delivery_concurrency: int = Field(
+        default=4,
+        ge=1,
+        le=1000,
+        description="How many events of one platform are on their way at once, none of the same "
+        "subscription, where an operator has set no other number for it.",
     )
     poll_interval: timedelta = Field(
         default=timedelta(seconds=1),
@@ -156,6 +209,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="The largest request body that is read, in bytes."
     )
+    rate_limit_address: AddressRate = 1000
+    rate_limit_credential: CredentialRate = 500
+    rate_limit_anonymous: AnonymousRate = 60
+    rate_limit_failures: FailureRate = 30
+    trusted_proxies: TrustedProxies = ()
 
     @field_validator("secret_keys", mode="before")
     @classmethod
@@ -207,7 +265,7 @@ class Settings(BaseSettings):
 
 def check_names(environment: Iterable[str]) -> None:
     """Raise SettingsError for names of the environment that look like settings and are none."""
-    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    known = [f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, SUFFIX)]
     unknown = [
         name
         for name in environment

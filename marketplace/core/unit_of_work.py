@@ -11,6 +11,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
+from marketplace.core import read_ahead
+from marketplace.core.journal import write_gathered, written_down
+from mpp_sdk import tracing
 from mpp_sdk.database import reading
 from mpp_sdk.errors import Conflict, PreconditionFailed, Unavailable
 
@@ -18,10 +21,15 @@ _log = logging.getLogger(__name__)
 _session: ContextVar[Session] = ContextVar("session")
 _AFTER_COMMIT = "after_commit"
 _POSTGRESQL_UNIQUE_VIOLATION = "23505"
+_POSTGRESQL_CONTENTION = ("40001", "40P01")  # serialization failure, deadlock
 _SQLITE_UNIQUE_VIOLATIONS = (
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
 )
+
+
+class Contended(Unavailable):
+    """The database has undone this because of what others did at the same time."""
 
 
 def current_session() -> Session:
@@ -44,8 +52,9 @@ def release() -> None:
     else. What was read stays readable and is no longer tracked; the next query begins anew.
     """
     session = current_session()
-    if session.new or session.dirty or session.deleted:
+    if session.new or session.dirty or session.deleted or written_down(session):
         raise RuntimeError("Something is written already: do the slow part first.")
+    read_ahead.forget(session)
     session.expunge_all()
     session.rollback()
 
@@ -66,7 +75,9 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Iterator[Session
             with _translated():
                 yield session
                 if not read_only:  # closing the session rolls back, and keeps what was read
-                    session.commit()
+                    write_gathered(session)
+                    with tracing.span("commit"):
+                        _commit(session)
         finally:
             _session.reset(token)
         callbacks = session.info.pop(_AFTER_COMMIT, [])
@@ -75,6 +86,16 @@ def unit_of_work(engine: Engine, *, read_only: bool = False) -> Iterator[Session
             callback()
         except Exception:
             _log.exception("What was to follow a commit failed; the poller will do it")
+
+
+@contextmanager
+def taking_part(session: Session) -> Iterator[None]:
+    """Run a block in the unit of work of a session, which is under way in another context."""
+    token = _session.set(session)
+    try:
+        yield
+    finally:
+        _session.reset(token)
 
 
 @contextmanager
@@ -92,8 +113,18 @@ def joined(connection: Connection) -> Iterator[Session]:
         try:
             yield session
             session.flush()
+            write_gathered(session)
         finally:
             _session.reset(token)
+
+
+def _commit(session: Session) -> None:
+    try:
+        session.commit()
+    except DBAPIError:
+        # The transaction may still be open, and would come back from the pool with its locks.
+        session.invalidate()
+        raise
 
 
 def _bind(engine: Engine, *, read_only: bool) -> Engine:
@@ -119,6 +150,8 @@ def _translated() -> Iterator[None]:
             "The same was done at the same time by another call. Read it again before you repeat."
         ) from error
     except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) in _POSTGRESQL_CONTENTION:
+            raise Contended("Others were changing the same. Try again.") from error
         raise Unavailable("The database does not answer.") from error
     except DBAPIError as error:
         if not error.connection_invalidated:

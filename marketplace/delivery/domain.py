@@ -19,6 +19,10 @@ class EventKind(StrEnum):
     SERVICE_OFFER_RESUMED = "service-offer.resumed"
 
 
+SECRET_KINDS = frozenset({EventKind.SERVICE_OFFER_CONFIRMED})
+"""The kinds whose events carry a secret, which is erased when the platform has taken it."""
+
+
 def path_of(kind: EventKind, role: PlatformRole) -> str:
     """Return the path of the EU-MP API that an event of this kind goes to (source: III B)."""
     return f"/{kind.value.replace('.', '/')}/{role.value}"

@@ -63,6 +63,11 @@ def on_dead(kind: EventKind, listener: Listener) -> None:
     _listeners.setdefault((EventState.DEAD, kind), {})[listener] = None
 
 
+def anybody(state: EventState, kind: str) -> bool:
+    """Return whether somebody registered for events of a kind that came to a state."""
+    return any(of_state is state and of_kind == kind for of_state, of_kind in _listeners)
+
+
 def tell(notice: Notice) -> None:
     """Call everybody who registered. What one of them raises undoes the recording."""
     for listener in list(_listeners.get((notice.state, notice.kind), ())):

@@ -13,6 +13,11 @@ class Poller:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="delivery-poller", daemon=True)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it looks."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to deliver."""
         self._thread.start()

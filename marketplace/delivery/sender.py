@@ -1,42 +1,19 @@
 """One call to a platform: what is sent is prepared, then the call is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from types import TracebackType
+from typing import Self
 from uuid import UUID
 
-from mpp_sdk import clock, webhooks
+from marketplace.delivery.connections import Connections, PlatformConnection, PlatformDirectory
+from mpp_sdk import clock, tracing, webhooks
 from mpp_sdk.outbox import Event, Response
-from mpp_sdk.transport import GuardedSession
+from mpp_sdk.transport import GuardedClient
 
 EU_MP_BASE_PATH = "/eu-mp/v1"
-
-
-class PlatformConnection(Protocol):
-    """How a market player's platform is reached now.
-
-    signing_secrets are those that are live, at least one.
-    """
-
-    @property
-    def base_url(self) -> str:
-        """Below which the EU-MP API lies, without a slash at its end."""
-
-    @property
-    def api_key(self) -> str:
-        """The key that the platform knows the marketplace by."""
-
-    @property
-    def signing_secrets(self) -> Sequence[str]:
-        """The secrets that events are signed with."""
-
-
-class PlatformDirectory(Protocol):
-    """Knows the connection of every platform. It is asked anew for each attempt, by any thread."""
-
-    def connection(self, market_player_id: UUID) -> PlatformConnection:
-        """Return the present connection. Raises Unavailable while the platform has none."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +39,40 @@ def prepare(
     }
     if event.correlation_id is not None:
         headers["X-Correlation-Id"] = event.correlation_id
+    trace_parent = tracing.parent_of(event.trace_parent)
+    if trace_parent is not None:
+        headers[tracing.HEADER] = trace_parent
     url = connection.base_url.rstrip("/") + EU_MP_BASE_PATH + event.path
     return PreparedCall(event.method, url, headers, body)
 
 
 class PlatformSender:
-    """Sends events to the platforms; what an outbox's dispatcher calls, from many threads."""
+    """Sends events to the platforms; what an outbox's dispatcher calls, inside `async with`."""
 
-    def __init__(self, directory: PlatformDirectory, session: GuardedSession) -> None:
-        self._directory = directory
-        self._session = session
+    def __init__(self, directory: PlatformDirectory, client: GuardedClient) -> None:
+        self._connections = Connections(directory)
+        self._client = client
+        self._open = AsyncExitStack()
 
-    def __call__(self, event: Event, body: bytes) -> Response:
+    async def __aenter__(self) -> Self:
+        await self._open.enter_async_context(self._connections)
+        await self._open.enter_async_context(self._client)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._open.aclose()
+
+    async def __call__(self, event: Event, body: bytes) -> Response:
         """Return what the platform answered. Raises Unavailable when it could not be asked."""
-        connection = self._directory.connection(UUID(event.lane))
+        connection = await self._connections.of(UUID(event.lane))
         call = prepare(event, body, connection, clock.now())
-        answer = self._session.request(
-            call.method, call.url, data=call.body, headers=dict(call.headers)
+        answer = await self._client.request(
+            call.method, call.url, data=call.body, headers=call.headers
         )
-        text = answer.content.decode("utf-8", "replace")
-        return Response(answer.status_code, answer.headers.get("Retry-After"), text)
+        text = answer.body.decode("utf-8", "replace")
+        return Response(answer.status, answer.headers.get("Retry-After"), text)

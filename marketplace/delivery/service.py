@@ -9,11 +9,12 @@ from marketplace.core.actor import current_actor
 from marketplace.core.environment import Environment, current_environment
 from marketplace.core.paging import Page
 from marketplace.core.unit_of_work import after_commit, current_session
-from marketplace.delivery import queue, repository
-from marketplace.delivery.domain import EventKind, PlatformRole, path_of
-from marketplace.delivery.repository import DeliveryFilter
+from marketplace.delivery import listeners, queue, repository
+from marketplace.delivery.domain import SECRET_KINDS, EventKind, PlatformRole, path_of
+from marketplace.delivery.listeners import Notice
+from marketplace.delivery.repository import DeadLetterReason, DeliveryFilter
 from marketplace.identity.access import require_operator, require_operator_or_party, visible_to
-from mpp_sdk.clock import now
+from mpp_sdk import tracing
 from mpp_sdk.outbox import Attempt, Event, EventState, NewEvent, Outbox
 
 
@@ -39,8 +40,11 @@ class PlatformEvent:
 def enqueue(event: PlatformEvent) -> None:
     """Have a platform told of an event, once this unit of work is committed.
 
-    A platform gets the events of one subscription in the order in which they were enqueued.
+    A platform gets the events of one subscription in the order in which they were enqueued. Raises
+    ValueError for secrets in an event of a kind that has none.
     """
+    if event.secrets is not None and event.kind not in SECRET_KINDS:
+        raise ValueError(f"An event of the kind {event.kind} carries no secrets.")
     _outbox().enqueue(
         current_session().connection(),
         NewEvent(
@@ -53,6 +57,7 @@ def enqueue(event: PlatformEvent) -> None:
             secrets=event.secrets,
             occurred_at=event.occurred_at,
             correlation_id=current_actor().correlation_id,
+            trace_parent=tracing.parent(),
         ),
     )
     _wake_after_commit()
@@ -66,9 +71,12 @@ def list_deliveries(
     market_player_id: UUID | None = None,
     subscription_id: UUID | None = None,
     kind: EventKind | None = None,
+    reason_contains: str | None = None,
 ) -> Page[Event]:
     """Return a page of the deliveries that the caller may see, the newest first."""
-    wanted = DeliveryFilter(visible_to(), state, market_player_id, subscription_id, kind)
+    wanted = DeliveryFilter(
+        visible_to(), state, market_player_id, subscription_id, kind, reason_contains
+    )
     return repository.list_deliveries(wanted, limit, cursor)
 
 
@@ -115,10 +123,32 @@ def replay(event_id: UUID, reason: str) -> Event:
     return event
 
 
-def forget_delivered() -> int:
-    """Delete some of the events that were delivered long enough ago, and return how many."""
-    before = now() - current_environment().settings.attempt_retention
-    return _outbox().forget_delivered(current_session().connection(), before)
+def discard(event_id: UUID, reason: str) -> Event:
+    """Return a delivery that is given up, so that what waits behind it goes on. For operators.
+
+    Raises Forbidden, NotFound, and IllegalTransition when it is finished.
+    """
+    require_operator()
+    before = read_delivery(event_id)
+    event = _outbox().discard(current_session().connection(), event_id, reason)
+    audit.record(
+        "Delivery",
+        event_id,
+        "discard",
+        from_state=before.state,
+        to_state=event.state,
+        reason=reason,
+        subscription_id=UUID(event.ordering_key),
+        market_player_id=UUID(event.lane),
+    )
+    listeners.tell(Notice.of(event))
+    _wake_after_commit()
+    return event
+
+
+def list_dead_letter_reasons(market_player_id: UUID | None) -> list[DeadLetterReason]:
+    """Return why deliveries that the caller may see are dead, the most frequent reason first."""
+    return repository.dead_letter_reasons(visible_to(), market_player_id)
 
 
 def _outbox() -> Outbox:

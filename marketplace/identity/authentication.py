@@ -7,6 +7,7 @@ from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import repository
 from marketplace.identity.access import MarketplacePrincipal
 from marketplace.identity.domain import KeyPolicy, after_use
+from marketplace.identity.recent import forget_recent, recent_of
 from marketplace.identity.service import key_policy
 from marketplace.identity.tables import Credential
 from mpp_sdk.clock import now
@@ -22,6 +23,11 @@ class CredentialAuthenticator:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        self._recent = recent_of(environment)
+
+    def remembered(self, scheme: str, credential: str) -> MarketplacePrincipal | None:
+        """Return who presented a credential a moment ago; None when nobody is remembered."""
+        return self._recent.get((scheme, hash_secret(credential)), now())
 
     def authenticate(self, scheme: str, credential: str) -> MarketplacePrincipal:
         """Return who presents a credential. Raises Unauthenticated."""
@@ -31,7 +37,7 @@ class CredentialAuthenticator:
             return self._by_token(credential)
 
     def _by_api_key(self, presented: str) -> MarketplacePrincipal:
-        moment = now()
+        moment, known = now(), self._recent.version
         with unit_of_work(self._environment.engine, read_only=True):
             key = repository.api_key_of_hash(hash_secret(presented))
         if key is None or key.credential.revoked_at is not None:
@@ -45,10 +51,12 @@ class CredentialAuthenticator:
         if key.first_used_at is None:
             self._first_use(hash_secret(presented), key_policy(), moment)
         self._note_use(key.credential, moment)
-        return _principal(key.credential, key.credential.scope)
+        principal = _principal(key.credential, key.credential.scope)
+        self._recent.put(("apiKey", key.key_hash), principal, key.ends_at, known)
+        return principal
 
     def _by_token(self, presented: str) -> MarketplacePrincipal:
-        moment = now()
+        moment, known = now(), self._recent.version
         with unit_of_work(self._environment.engine, read_only=True):
             token = repository.access_token_of_hash(hash_secret(presented))
         if token is None or token.credential.revoked_at is not None:
@@ -56,7 +64,9 @@ class CredentialAuthenticator:
         if token.expires_at <= moment:
             raise Unauthenticated("The access token has expired: get another one.")
         self._note_use(token.credential, moment)
-        return _principal(token.credential, token.scope)
+        principal = _principal(token.credential, token.scope)
+        self._recent.put(("oauth2", token.token_hash), principal, token.expires_at, known)
+        return principal
 
     def _first_use(self, key_hash: str, policy: KeyPolicy, moment: datetime) -> None:
         """Let the keys before a key end, because it has arrived."""
@@ -64,6 +74,7 @@ class CredentialAuthenticator:
             used = repository.api_key_of_hash(key_hash)
             if used is None:
                 return
+            forget_recent()
             for key in repository.api_keys(used.credential_id):
                 if key.id == used.id:
                     key.first_used_at = key.first_used_at or moment

@@ -1,13 +1,18 @@
 """Where a platform is and what the marketplace presents there, for the delivery of events."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from marketplace.core.environment import Environment
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import repository
+from marketplace.identity.repository import StoredTarget
 from mpp_sdk.clock import now
 from mpp_sdk.errors import Unavailable
+
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -24,23 +29,40 @@ class PlatformDirectory:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        # The same ciphertext always gives the same secret; decrypting is the dear part.
+        self._decrypt = lru_cache(_REMEMBERED)(environment.settings.secret_box.decrypt)
 
     def connection(self, market_player_id: UUID) -> PlatformTarget:
         """Return how a market player's platform is called now.
 
-        It opens a unit of work of its own: ask outside of one, and anew for each attempt, because
-        keys and secrets change. Raises Unavailable when the market player has stated no platform,
-        or a secret cannot be decrypted.
+        It opens a unit of work of its own: ask outside of one. Raises Unavailable when the market
+        player has stated no platform, or a secret cannot be decrypted.
+        """
+        found = self.connections([market_player_id])[market_player_id]
+        if isinstance(found, Unavailable):
+            raise found
+        return found
+
+    def connections(
+        self, market_player_ids: Collection[UUID]
+    ) -> Mapping[UUID, PlatformTarget | Unavailable]:
+        """Return how each of the platforms is called now, or why it cannot be.
+
+        It opens a unit of work of its own: ask outside of one, and often, because keys and secrets
+        change.
         """
         with unit_of_work(self._environment.engine, read_only=True):
-            platform = repository.platform(market_player_id)
-            key = repository.platform_key(market_player_id)
-            secrets = repository.signing_secrets(market_player_id, now())
-        if platform is None or key is None:
-            raise Unavailable("The market player has not stated its platform's settings yet.")
-        box = self._environment.settings.secret_box
-        return PlatformTarget(
-            base_url=platform.base_url,
-            api_key=box.decrypt(key.encrypted_key),
-            signing_secrets=tuple(box.decrypt(secret.encrypted_secret) for secret in secrets),
-        )
+            stored = repository.platform_targets(market_player_ids, now())
+        return {one: self._target(stored.get(one)) for one in market_player_ids}
+
+    def _target(self, stored: StoredTarget | None) -> PlatformTarget | Unavailable:
+        if stored is None:
+            return Unavailable("The market player has not stated its platform's settings yet.")
+        try:
+            return PlatformTarget(
+                base_url=stored.base_url,
+                api_key=self._decrypt(stored.encrypted_key),
+                signing_secrets=tuple(map(self._decrypt, stored.encrypted_secrets)),
+            )
+        except Unavailable as error:
+            return error

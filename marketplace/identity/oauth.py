@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -34,6 +35,10 @@ from mpp_sdk.web.problems import REALM
 _TOKEN_PREFIX = "fxt"  # noqa: S105 - the beginning of a token, not one
 _AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 _CLIENT_ID = re.compile(r"fxc_[0-9a-f]{24}")
+
+
+# At DEBUG it writes every token that it issues.
+logging.getLogger("authlib.oauth2.rfc6749.grants.client_credentials").disabled = True
 
 
 def token_response(form: Mapping[str, str], headers: Mapping[str, str]) -> Reply:

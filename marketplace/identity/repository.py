@@ -1,11 +1,11 @@
 """Every query about market players, their platforms and their credentials."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import Connection, case, delete, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from marketplace.core.paging import Key, Page, paginate
@@ -22,6 +22,19 @@ from marketplace.identity.tables import (
     PlatformKey,
     SigningSecret,
 )
+
+
+@dataclass(frozen=True)
+class PresentedKeys:
+    """How it stands with the keys that the marketplace presents to platforms.
+
+    due is how many are to be refreshed now, failing how many were asked for more than once without
+    success, first_end when the first one ends that is not renewed before.
+    """
+
+    due: int
+    failing: int
+    first_end: datetime | None
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,41 @@ def signing_secrets(market_player_id: UUID, moment: datetime) -> Sequence[Signin
         .order_by(SigningSecret.id.desc())
     )
     return current_session().scalars(statement).all()
+
+
+@dataclass(frozen=True)
+class StoredTarget:
+    """How a platform is reached, as it is stored; the newest signing secret comes first."""
+
+    base_url: str
+    encrypted_key: str = field(repr=False)
+    encrypted_secrets: tuple[str, ...] = field(repr=False)
+
+
+def platform_targets(
+    market_player_ids: Collection[UUID], moment: datetime
+) -> dict[UUID, StoredTarget]:
+    """Return how platforms are reached at a moment, those that have stated it."""
+    secrets: dict[UUID, list[str]] = {}
+    live = (
+        select(SigningSecret.market_player_id, SigningSecret.encrypted_secret)
+        .where(
+            SigningSecret.market_player_id.in_(market_player_ids),
+            or_(SigningSecret.ends_at.is_(None), SigningSecret.ends_at > moment),
+        )
+        .order_by(SigningSecret.id.desc())
+    )
+    for owner, secret in current_session().execute(live):
+        secrets.setdefault(owner, []).append(secret)
+    stated = (
+        select(Platform.market_player_id, Platform.base_url, PlatformKey.encrypted_key)
+        .join(PlatformKey, PlatformKey.market_player_id == Platform.market_player_id)
+        .where(Platform.market_player_id.in_(market_player_ids))
+    )
+    return {
+        owner: StoredTarget(base_url, key, tuple(secrets.get(owner, ())))
+        for owner, base_url, key in current_session().execute(stated)
+    }
 
 
 def last_integration_test(market_player_id: UUID) -> IntegrationTest | None:
@@ -251,3 +299,23 @@ def forget_ended(moment: datetime) -> int:
     )
     connection = current_session().connection()
     return sum(connection.execute(statement).rowcount for statement in ended)
+
+
+def presented_keys(connection: Connection, moment: datetime) -> PresentedKeys:
+    """Return how it stands with the keys that the marketplace presents to platforms."""
+    due = case((PlatformKey.next_refresh_at <= moment, 1), else_=0)
+    failing = case((PlatformKey.failures > 1, 1), else_=0)
+    row = connection.execute(
+        select(
+            func.coalesce(func.sum(due), 0),
+            func.coalesce(func.sum(failing), 0),
+            func.min(PlatformKey.valid_until),
+        )
+    ).one()
+    return PresentedKeys(*row)
+
+
+def players_by_state(connection: Connection) -> dict[MarketPlayerState, int]:
+    """Return how many market players are in each state."""
+    rows = connection.execute(select(MarketPlayer.state, func.count()).group_by(MarketPlayer.state))
+    return dict.fromkeys(MarketPlayerState, 0) | {row[0]: row[1] for row in rows}

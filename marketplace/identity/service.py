@@ -31,6 +31,7 @@ from marketplace.identity.domain import (
     issue,
 )
 from marketplace.identity.listeners import PlayerChange
+from marketplace.identity.recent import forget_recent
 from marketplace.identity.repository import MarketPlayerFilter
 from marketplace.identity.tables import (
     ApiKey,
@@ -46,7 +47,7 @@ from mpp_sdk.clock import now
 from mpp_sdk.errors import Conflict, Forbidden, InvalidInput, NotFound
 from mpp_sdk.ids import new_id
 from mpp_sdk.secrets import hash_secret, new_secret
-from mpp_sdk.transport import AddressPolicy, check_url
+from mpp_sdk.transport import AddressPolicy, check_url, same_origin
 from mpp_sdk.webhooks import new_signing_secret
 
 API_KEY_PREFIX = "fxk"
@@ -197,6 +198,7 @@ def edit_market_player(
     check_if_match(player, if_match)
     MARKET_PLAYER.after(player.state, "edit")
     _state(player, statement)
+    forget_recent()
     current_session().flush()
     audit.record(
         "MarketPlayer",
@@ -260,7 +262,7 @@ def set_platform(
     """State where a platform is and the API key that the marketplace presents there.
 
     Raises InvalidInput when the address is not one that may be called, or when there is no API key
-    and none was stated before.
+    and none was stated before for the same host.
     """
     require_operator_or_party("market player", market_player_id, market_player_id)
     check_url(statement.base_url, address_policy())  # slow: before anything is locked
@@ -273,6 +275,7 @@ def set_platform(
         current_session().add(platform)
     else:
         check_if_match(platform, if_match)
+        _check_key_goes_along(platform.base_url, statement)
     platform.base_url = statement.base_url.rstrip("/")
     platform.updated_at = moment
     current_session().flush()
@@ -402,6 +405,7 @@ def refresh_api_key() -> IssuedKey:
     policy = key_policy()
     moment = now()
     previous_ends_at = moment + policy.overlap
+    forget_recent()
     for key in repository.api_keys(credential.id):
         key.apply(after_issue(key.life, key.expires_at, policy, moment))
         if not key.superseded:
@@ -495,6 +499,7 @@ def _move(market_player_id: UUID, action: str, reason: str, if_match: str | None
     before = player.state
     player.state = MARKET_PLAYER.after(before, action)
     player.state_reason = reason
+    forget_recent()
     player.updated_at = now()
     audit.record(
         "MarketPlayer",
@@ -522,6 +527,17 @@ def _platform_state(platform: Platform, signing_secret: str | None = None) -> Pl
         repository.last_integration_test(platform.market_player_id),
         signing_secret,
     )
+
+
+def _check_key_goes_along(base_url: str, statement: PlatformStatement) -> None:
+    """Raise InvalidInput when the key that one host knows would be presented to another one.
+
+    Whoever holds a credential of the company could otherwise have the key sent to a host of theirs.
+    """
+    if statement.api_key is None and not same_origin(base_url, statement.base_url):
+        raise InvalidInput.field(
+            "/apiKey", "required", "State the API key that the platform at the new address knows."
+        )
 
 
 def _present(market_player_id: UUID, api_key: str | None, moment: datetime) -> None:
@@ -616,6 +632,7 @@ def _new_api_key(credential_id: UUID, policy: KeyPolicy, moment: datetime) -> tu
 
 def _revoke(credential: Credential, reason: str | None) -> None:
     credential.revoked_at = now()
+    forget_recent()
     audit.record(
         "Credential",
         credential.id,

@@ -1,16 +1,19 @@
 """Monitoring over HTTP: interim statuses, what is overdue, PoDs side by side, the audit trail."""
 
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from marketplace.activations.domain import ActivationState as StateOfActivation
 from marketplace.consents.domain import ConsentState as StateOfConsent
 from marketplace.core import audit
 from marketplace.core.audit import AuditFilter
+from marketplace.core.together import ReadAhead, taken_together
 from marketplace.identity import access
 from marketplace.identity.company import references
 from marketplace.monitoring import domain, service, tables
 from marketplace.monitoring.service import StatusReport
+from marketplace.subscriptions import service as subscriptions
 from mpp_sdk.contracts.marketplace.models import (
     ActivationState,
     AuditedKind,
@@ -34,18 +37,28 @@ from mpp_sdk.contracts.notifications.models import (
 from mpp_sdk.errors import InvalidInput
 
 
+def _report(body: InterimNotification) -> StatusReport:
+    return StatusReport(
+        event_id=body.event_id,
+        occurred_at=body.occurred_at,
+        subscription_id=body.subscription_id,
+        status=domain.ServiceStatus(body.status.value),
+        active_pods=body.active_pods,
+        detail=body.detail,
+    )
+
+
+@taken_together(
+    ReadAhead(
+        item=_report,
+        subject=attrgetter("subscription_id"),
+        lock=subscriptions.read_ahead_agreements,
+        read=service.read_ahead,
+    )
+)
 def notify_interim(body: InterimNotification) -> Acknowledgement:
     """Notify the interim status of a service."""
-    outcome = service.report(
-        StatusReport(
-            event_id=body.event_id,
-            occurred_at=body.occurred_at,
-            subscription_id=body.subscription_id,
-            status=domain.ServiceStatus(body.status.value),
-            active_pods=body.active_pods,
-            detail=body.detail,
-        )
-    )
+    outcome = service.report(_report(body))
     return Acknowledgement(event_id=body.event_id, outcome=AcknowledgementOutcome(outcome.value))
 
 

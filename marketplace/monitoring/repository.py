@@ -1,21 +1,36 @@
 """Every query of monitoring."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.activations.domain import ActivationState
 from marketplace.consents.domain import ConsentState
+from marketplace.core.given import select_given
 from marketplace.core.paging import Key, Page, paginate
+from marketplace.core.read_ahead import read_ahead, recall
 from marketplace.monitoring.domain import ServiceStatus
 from marketplace.monitoring.tables import InterimStatus, PointOfDelivery, Watch
+from marketplace.subscriptions.listeners import PodKey
 
 
 def was_noticed(session: Session, subscription_id: UUID, event_id: UUID) -> bool:
     """Return whether a notification has come before."""
-    return session.get(InterimStatus, (subscription_id, event_id)) is not None
+    key = (subscription_id, event_id)
+    found: object = recall(session, InterimStatus, key, lambda: session.get(InterimStatus, key))
+    return found is not None
+
+
+def read_ahead_notices(session: Session, keys: Collection[tuple[UUID, UUID]]) -> None:
+    """Read which notifications have come before."""
+    names = ("subscription_id", "event_id")
+    columns = (InterimStatus.subscription_id, InterimStatus.event_id, InterimStatus.outcome)
+    rows = select_given(session, columns, InterimStatus, names, keys)
+    found = {(subscription_id, event_id): outcome for subscription_id, event_id, outcome in rows}
+    read_ahead(session, InterimStatus, keys, found)
 
 
 def statuses(
@@ -42,7 +57,21 @@ def point_of_delivery(
     session: Session, subscription_id: UUID, pod_id: str
 ) -> PointOfDelivery | None:
     """Return a point of delivery under a subscription."""
-    return session.get(PointOfDelivery, (subscription_id, pod_id), populate_existing=True)
+    key = (subscription_id, pod_id)
+
+    def ask() -> PointOfDelivery | None:
+        session.flush()  # a look-up by key does not do it, and would read over what was changed
+        return session.get(PointOfDelivery, key, populate_existing=True)
+
+    return recall(session, PointOfDelivery, key, ask)
+
+
+def read_ahead_points(session: Session, pods: Collection[PodKey]) -> None:
+    """Read points of delivery whose subscriptions are locked."""
+    names = ("subscription_id", "pod_id")
+    rows = select_given(session, (PointOfDelivery,), PointOfDelivery, names, pods).scalars().all()
+    found = {(row.subscription_id, row.pod_id): row for row in rows}
+    read_ahead(session, PointOfDelivery, pods, found)
 
 
 def points_of_delivery(
@@ -71,11 +100,29 @@ def points_of_delivery(
 
 def watch(session: Session, subscription_id: UUID) -> Watch | None:
     """Return when the next status of a subscription is due, as it is now."""
-    return session.scalar(
-        select(Watch)
-        .where(Watch.subscription_id == subscription_id)
-        .execution_options(populate_existing=True)
+    return recall(
+        session,
+        Watch,
+        subscription_id,
+        lambda: session.scalar(
+            select(Watch)
+            .where(Watch.subscription_id == subscription_id)
+            .execution_options(populate_existing=True)
+        ),
     )
+
+
+def read_ahead_watches(session: Session, subscription_ids: Collection[UUID]) -> None:
+    """Read when the next statuses of subscriptions, which are locked, are due."""
+    ids = set(subscription_ids)
+    rows = select_given(session, (Watch,), Watch, ("subscription_id",), ids).scalars().all()
+    read_ahead(session, Watch, subscription_ids, {row.subscription_id: row for row in rows})
+
+
+def count_overdue(connection: Connection, moment: datetime) -> int:
+    """Return of how many subscriptions the interim status is overdue."""
+    statement = select(func.count()).select_from(Watch).where(Watch.overdue_from <= moment)
+    return connection.execute(statement).scalar_one()
 
 
 def overdue(

@@ -1,5 +1,6 @@
 """What can be seen of subscriptions while they are carried out."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,8 +12,10 @@ from marketplace.consents.domain import ConsentState
 from marketplace.consents.listeners import ConsentChanged
 from marketplace.core import audit
 from marketplace.core.audit import AuditEntry, AuditFilter
+from marketplace.core.journal import write_down
 from marketplace.core.notices import Outcome, check_occurred_at, is_outdated
 from marketplace.core.paging import Page
+from marketplace.core.read_ahead import add, note
 from marketplace.core.unit_of_work import current_session
 from marketplace.identity.access import visible_to
 from marketplace.monitoring import repository
@@ -20,7 +23,7 @@ from marketplace.monitoring.domain import ServiceStatus, next_status
 from marketplace.monitoring.tables import InterimStatus, PointOfDelivery, Watch
 from marketplace.subscriptions import service as subscriptions
 from marketplace.subscriptions.domain import ENDED, SubscriptionState
-from marketplace.subscriptions.listeners import Agreement
+from marketplace.subscriptions.listeners import Agreement, PodKey
 from mpp_sdk.clock import now
 from mpp_sdk.errors import Gone, IllegalTransition
 
@@ -50,7 +53,7 @@ class Overdue:
 def report(report: StatusReport) -> Outcome:
     """Return what became of an interim status.
 
-    Raises InvalidInput for a moment in the future, IllegalTransition for a subscription that was
+    Raises Conflict for a moment in the future, IllegalTransition for a subscription that was
     never active, Gone when it has ended without.
     """
     agreement = subscriptions.agreement_for_notification(report.subscription_id)
@@ -66,22 +69,39 @@ def report(report: StatusReport) -> Outcome:
         raise IllegalTransition("Subscription", agreement.state, "report an interim status", [])
     outdated = is_outdated(report.occurred_at, watch.last_status_at)
     outcome = Outcome.SUPERSEDED if outdated else Outcome.APPLIED
-    session.add(
-        InterimStatus(
-            subscription_id=agreement.id,
-            event_id=report.event_id,
-            status=report.status,
-            active_pods=report.active_pods,
-            detail=report.detail,
-            occurred_at=report.occurred_at,
-            received_at=moment,
-            outcome=outcome,
-        )
-    )
+    values = {
+        "subscription_id": agreement.id,
+        "event_id": report.event_id,
+        "status": report.status,
+        "active_pods": report.active_pods,
+        "detail": report.detail,
+        "occurred_at": report.occurred_at,
+        "received_at": moment,
+        "outcome": outcome,
+    }
+    write_down(session, InterimStatus, values)
+    note(session, InterimStatus, (agreement.id, report.event_id), outcome)
     if outcome is Outcome.APPLIED:
         watch.last_status_at = report.occurred_at
         _expect(watch)
     return outcome
+
+
+def read_ahead(reports: Collection[StatusReport]) -> None:
+    """Read, all at once, what several interim statuses need to be noted one by one.
+
+    Their subscriptions are locked.
+    """
+    session = current_session()
+    ids = {report.subscription_id for report in reports}
+    keys = {(report.subscription_id, report.event_id) for report in reports}
+    repository.read_ahead_notices(session, keys)
+    repository.read_ahead_watches(session, ids)
+
+
+def await_changes(pods: Collection[PodKey]) -> None:
+    """Read ahead the points of delivery whose consent or activation is about to change."""
+    repository.read_ahead_points(current_session(), pods)
 
 
 def list_statuses(
@@ -164,11 +184,10 @@ def follow_activation(change: ActivationChanged) -> None:
 
 def _point_of_delivery(subscription_id: UUID, pod_id: str) -> PointOfDelivery:
     session = current_session()
-    session.flush()
     row = repository.point_of_delivery(session, subscription_id, pod_id)
     if row is None:
         row = PointOfDelivery(subscription_id=subscription_id, pod_id=pod_id)
-        session.add(row)
+        add(session, (subscription_id, pod_id), row)
     return row
 
 

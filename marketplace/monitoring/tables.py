@@ -9,7 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.activations.domain import ActivationState
 from marketplace.consents.domain import ConsentState
 from marketplace.core.append_only import append_only
-from marketplace.core.database import Base, Versioned
+from marketplace.core.database import Base
+from marketplace.core.journal import changed_together
 from marketplace.core.notices import Outcome
 from marketplace.monitoring.domain import ServiceStatus
 
@@ -36,6 +37,7 @@ class InterimStatus(Base):
 append_only(Base.metadata.tables[InterimStatus.__tablename__])
 
 
+@changed_together
 class PointOfDelivery(Base):
     """The consent and the activation of a point of delivery side by side, to be listed."""
 
@@ -49,7 +51,8 @@ class PointOfDelivery(Base):
     activation: Mapped[ActivationState | None]
 
 
-class Watch(Versioned, Base):
+@changed_together
+class Watch(Base):
     """When the next interim status of a subscription is due, and from when on it is overdue.
 
     Both are NULL while none is awaited, because the subscription is not ACTIVE.
@@ -65,6 +68,7 @@ class Watch(Versioned, Base):
     last_status_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     overdue_from: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)  # the subscription is locked instead
 
     __table_args__ = (
         Index(None, "overdue_from", "subscription_id"),

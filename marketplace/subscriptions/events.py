@@ -43,22 +43,10 @@ def confirmed(row: Subscription) -> None:
             occurred_at=row.created_at,
             subscription_id=row.id,
             supersedes=row.supersedes,
-            service=ConfirmedService(
-                service_id=row.service_id,
-                version=row.service_number,
-                name=row.service_name,
-                category=ServiceCategory(row.category),
-                data_standard=DataStandard(row.data_standard),
-                consent_required=row.consent_required,
-            ),
+            service=service_of(row),
             provider=_company(row.provider_id),
             requester=_company(row.requester_id),
-            terms=AgreedTerms(
-                text=row.terms,
-                price=Price.model_validate(row.price.model_dump()),
-                validity=Period(start=row.validity_start, end=row.validity_end),
-                interim_status_interval=row.interim_status_interval,
-            ),
+            terms=terms_of(row),
             b2b=_b2b(row, api_key),
         )
         payload = event.model_dump_json(
@@ -66,6 +54,28 @@ def confirmed(row: Subscription) -> None:
         )
         secrets = json.dumps({"b2b": {"apiKey": api_key}})
         _tell(row, role, EventKind.SERVICE_OFFER_CONFIRMED, event, payload, secrets)
+
+
+def service_of(row: Subscription) -> ConfirmedService:
+    """Return the service as both platforms are told of it."""
+    return ConfirmedService(
+        service_id=row.service_id,
+        version=row.service_number,
+        name=row.service_name,
+        category=ServiceCategory(row.category),
+        data_standard=DataStandard(row.data_standard),
+        consent_required=row.consent_required,
+    )
+
+
+def terms_of(row: Subscription) -> AgreedTerms:
+    """Return the terms as both platforms are told of them."""
+    return AgreedTerms(
+        text=row.terms,
+        price=Price.model_validate(row.price.model_dump()),
+        validity=Period(start=row.validity_start, end=row.validity_end),
+        interim_status_interval=row.interim_status_interval,
+    )
 
 
 def changed(row: Subscription, before: SubscriptionState, reason: str, moment: datetime) -> None:

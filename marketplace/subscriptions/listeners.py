@@ -30,6 +30,9 @@ class Agreement:
     interim_status_interval: str
 
 
+PodKey = tuple[UUID, str]
+"""A subscription and one of its points of delivery."""
+
 Listener = Callable[[Agreement, str], None]
 """Called with the subscription as it is now and why, in the unit of work of the change."""
 

@@ -1,20 +1,34 @@
 """Every query of negotiations and subscriptions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from marketplace.core.given import select_given
 from marketplace.core.paging import Key, Page, paginate
 from marketplace.delivery.domain import PlatformRole
-from marketplace.subscriptions.domain import ENDED, OfferState, RequestState
+from marketplace.subscriptions.domain import ENDED, OfferState, RequestState, SubscriptionState
+from marketplace.subscriptions.listeners import Agreement
 from marketplace.subscriptions.tables import Offer, ServiceRequest, Subscription
 
 T = TypeVar("T", ServiceRequest, Subscription)
+
+_AGREEMENT = (
+    Subscription.id,
+    Subscription.provider_id,
+    Subscription.requester_id,
+    Subscription.service_name,
+    Subscription.state,
+    Subscription.state_since,
+    Subscription.active_since,
+    Subscription.consent_required,
+    Subscription.interim_status_interval,
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,15 @@ def subscription(
     return session.scalar(_locked(statement) if lock else statement)
 
 
+def agreements(session: Session, ids: Iterable[UUID]) -> dict[UUID, Agreement]:
+    """Return subscriptions by their ids, locked: nobody else changes them until the end.
+
+    They are locked in the order of their ids, as everywhere, so that no two wait for each other.
+    """
+    rows = select_given(session, _AGREEMENT, Subscription, ("id",), set(ids), lock=True)
+    return {row.id: Agreement(*row) for row in rows}
+
+
 def subscription_ids_by_request(session: Session, request_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """Return the subscription that came of each request, where one did."""
     rows = session.execute(
@@ -220,3 +243,17 @@ def _negotiations(
     return paginate(
         session, statement, [Key(kind.id, descending=True)], limit, cursor, bound_to=wanted
     )
+
+
+def requests_by_state(connection: Connection) -> dict[RequestState, int]:
+    """Return how many requests are in each state."""
+    rows = connection.execute(
+        select(ServiceRequest.state, func.count()).group_by(ServiceRequest.state)
+    )
+    return dict.fromkeys(RequestState, 0) | {row[0]: row[1] for row in rows}
+
+
+def subscriptions_by_state(connection: Connection) -> dict[SubscriptionState, int]:
+    """Return how many subscriptions are in each state."""
+    rows = connection.execute(select(Subscription.state, func.count()).group_by(Subscription.state))
+    return dict.fromkeys(SubscriptionState, 0) | {row[0]: row[1] for row in rows}

@@ -1,11 +1,13 @@
 """What becomes of a subscription."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from marketplace.core import audit
 from marketplace.core.etag import check_if_match
 from marketplace.core.paging import Page
+from marketplace.core.read_ahead import read_ahead, recall
 from marketplace.core.unit_of_work import current_session
 from marketplace.delivery.domain import PlatformRole
 from marketplace.delivery.listeners import Notice
@@ -33,8 +35,14 @@ BATCH = 100
 """How many rows a job changes in one unit of work."""
 
 _KIND = "subscription"
+_TICK = timedelta(microseconds=1)
 _BOTH = frozenset(PlatformRole)
 _ALL_TOLD = "Both platforms have the service offer details."
+_TO_HELD = {
+    SubscriptionState.SUSPENDED: "suspend",
+    SubscriptionState.CANCELED: "cancel",
+    SubscriptionState.EXPIRED: "expire",
+}
 _OVER = "The agreed validity is over."
 
 
@@ -83,6 +91,38 @@ def start(row: Subscription) -> None:
     session.flush()
     _record(row, "confirm", None, None)
     events.confirmed(row)
+
+
+def reconstruct(row: Subscription, reason: str) -> None:
+    """Take up a subscription that both platforms hold and this database has lost.
+
+    Nobody is told: both platforms know.
+    """
+    session = current_session()
+    session.add(row)
+    session.flush()
+    _record(row, "reconstruct", None, reason)
+    listeners.tell(_agreement(row), reason)
+
+
+def become_as_held(
+    row: Subscription, state: SubscriptionState, since: datetime, reason: str
+) -> None:
+    """Bring a subscription into the state that both platforms hold. Nobody is told: both know.
+
+    Who suspended it is not known any more: an operator resumes it. Raises IllegalTransition when
+    nothing leads from its state to that one.
+    """
+    action = _TO_HELD[state]
+    before = row.state
+    row.state = SUBSCRIPTION.after(before, action)
+    row.holds = [Hold.OPERATOR] if state is SubscriptionState.SUSPENDED else []
+    row.reason = reason
+    row.state_since = since
+    row.updated_at = now()
+    current_session().flush()
+    _record(row, action, before, reason)
+    listeners.tell(_agreement(row), reason)
 
 
 def acknowledge(notice: Notice) -> None:
@@ -152,10 +192,27 @@ def agreement_for_notification(subscription_id: UUID) -> Agreement:
     Raises NotFound when the caller takes no part in it, Forbidden when it is the requester.
     """
     market_player_id = access.require_market_player()
-    row = _visible(subscription_id, lock=True)
-    if row.provider_id != market_player_id:
+    session = current_session()
+    agreement = recall(
+        session,
+        Agreement,
+        subscription_id,
+        lambda: repository.agreements(session, [subscription_id]).get(subscription_id),
+    )
+    if agreement is None:
+        raise NotFound.entity(_KIND, subscription_id)
+    access.require_operator_or_party(
+        _KIND, subscription_id, agreement.provider_id, agreement.requester_id
+    )
+    if agreement.provider_id != market_player_id:
         raise Forbidden("Only the provider of a subscription sends notifications about it.")
-    return _agreement(row)
+    return agreement
+
+
+def read_ahead_agreements(ids: Collection[UUID]) -> None:
+    """Lock and read the subscriptions that several notifications are about."""
+    session = current_session()
+    read_ahead(session, Agreement, ids, repository.agreements(session, ids))
 
 
 def locked_agreement(subscription_id: UUID) -> Agreement:
@@ -218,7 +275,8 @@ def _end(row: Subscription, action: str, reason: str) -> None:
 
 
 def _stand(row: Subscription, action: str, standing: Standing, reason: str) -> None:
-    before, moment = row.state, now()
+    # Later than the last change, whatever this process's clock says: platforms go by it.
+    before, moment = row.state, max(now(), row.state_since + _TICK)
     row.state = standing.state
     row.holds = sorted(standing.holds)
     row.updated_at = moment

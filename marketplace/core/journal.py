@@ -1,0 +1,72 @@
+"""What is written at the end of a unit of work, with one statement for each table.
+
+That are rows that are written down and never read again by whoever writes them (notices, audit),
+and the changes of rows whose kind says so.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from marketplace.core.database import Base
+from marketplace.core.given import insert_given, update_given
+
+B = TypeVar("B", bound=Base)
+
+_GATHERED = "journal"
+_changed_together: set[type[object]] = set()
+
+
+def changed_together(kind: type[B]) -> type[B]:
+    """Have the changes of a kind's rows written together.
+
+    All of its columns are written: something must keep others from changing such a row meanwhile,
+    as the lock on its subscription does. Its attributes are named as its columns.
+    """
+    _changed_together.add(kind)
+    return kind
+
+
+def write_down(session: Session, kind: type[Base], values: Mapping[str, Any]) -> None:
+    """Have a row inserted when this unit of work ends. Its columns are named as in the table."""
+    session.info.setdefault(_GATHERED, {}).setdefault(kind, []).append(values)
+
+
+def written_down(session: Session) -> int:
+    """Return how many rows wait to be inserted."""
+    gathered = session.info.get(_GATHERED)
+    return sum(map(len, gathered.values())) if gathered else 0
+
+
+def write_gathered(session: Session) -> None:
+    """Write what waits, before and after what the session itself has to write.
+
+    It is the last thing that a unit of work does: the session forgets the rows that were changed.
+    """
+    _write_changed(session)
+    gathered: dict[type[Base], list[Mapping[str, Any]]] = session.info.pop(_GATHERED, {})
+    if not gathered:
+        return
+    session.flush()
+    connection = session.connection()
+    for kind, rows in gathered.items():
+        insert_given(connection, Base.metadata.tables[kind.__tablename__], rows)
+
+
+def _write_changed(session: Session) -> None:
+    changed: dict[type[Base], list[Base]] = {}
+    for row in session.dirty:
+        if type(row) in _changed_together:
+            changed.setdefault(type(row), []).append(row)
+    for kind, rows in changed.items():
+        if len(rows) == 1:
+            continue  # the session writes less, for the same price
+        table = Base.metadata.tables[kind.__tablename__]
+        names = table.columns.keys()
+        values = [{name: getattr(row, name) for name in names} for row in rows]
+        if update_given(session.connection(), table, values) != len(rows):
+            raise StaleDataError(f"Rows of {table.name} are gone.")
+        for row in rows:
+            session.expunge(row)

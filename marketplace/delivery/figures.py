@@ -1,0 +1,14 @@
+"""What is seen of the delivery queue, looked up in the database."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from marketplace.delivery.tables import OUTBOX
+from mpp_sdk.metrics import Figure, outbox_figures
+from mpp_sdk.outbox.state import queue_state
+
+
+def figures(connection: Connection, moment: datetime) -> list[Figure]:
+    """Return the queue's depth and age by state, how late it is, and the platforms' breakers."""
+    return outbox_figures(queue_state(OUTBOX, connection), moment)
