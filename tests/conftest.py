@@ -8,19 +8,25 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from tests.services.postgresql import NoPostgreSQL, provide
+from tests.services import postgresql, rabbitmq
+from tests.services.processes import CannotStart
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Provide PostgreSQL once; test processes that are started later find it by its URL."""
+    """Provide the servers once; test processes that are started later find them by their URLs."""
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    try:
-        server = provide()
-    except NoPostgreSQL as error:
-        pytest.exit(str(error), returncode=2)
-    os.environ["FLEXAGORA_TEST_POSTGRES_URL"] = server.url
-    config.add_cleanup(server.stop)
+    wanted = {
+        "FLEXAGORA_TEST_POSTGRES_URL": postgresql.provide,
+        "FLEXAGORA_TEST_RABBITMQ_URL": rabbitmq.provide,
+    }
+    for name, provide in wanted.items():
+        try:
+            server = provide()
+        except CannotStart as error:
+            pytest.exit(str(error), returncode=2)
+        os.environ[name] = server.url
+        config.add_cleanup(server.stop)
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +46,12 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """Return the URL of the RabbitMQ broker, which tests share: wake-ups of others may come."""
+    return os.environ["FLEXAGORA_TEST_RABBITMQ_URL"]
 
 
 @pytest.fixture

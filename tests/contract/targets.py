@@ -13,6 +13,8 @@ from uuid import UUID
 
 from mpp_sdk.client import ProblemError
 from mpp_sdk.contracts.marketplace.models import (
+    DeliveryReplayDraft,
+    EventKind,
     MarketPlayerRole,
     Offer,
     ServiceRequest,
@@ -29,6 +31,7 @@ from tests.world.processes import (
     POD_WITHOUT_CONSENT,
     MarketplaceProcess,
     PlatformProcess,
+    without_limits,
 )
 
 from .fuzzing import Target
@@ -50,6 +53,7 @@ class _Things:
     offers: list[Offer] = field(default_factory=list)
     subscriptions: list[UUID] = field(default_factory=list)
     deliveries: list[UUID] = field(default_factory=list)
+    replays: list[UUID] = field(default_factory=list)
     victim: Company = field(init=False)
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -78,6 +82,10 @@ class _Things:
         self.subscriptions = [subscription.subscription_id, *self.subscriptions][:_KEEP]
         found = self.register.operator.client.list_deliveries(limit=_KEEP).items
         self.deliveries = [delivery.event_id for delivery in found]
+        replay = self.register.operator.client.request_replay(
+            DeliveryReplayDraft(reason=f"For {name}.", kind=EventKind.SERVICE_OFFER_RESUMED)
+        )
+        self.replays = [replay.replay_id, *self.replays][:_KEEP]
         self.victim = self.register.company(f"Victim {name}", [MarketPlayerRole.DSO])
 
     def known(self, operation: Operation, random: Random) -> dict[str, str]:
@@ -99,6 +107,7 @@ class _Things:
             "offerId": str(offer.offer_id),
             "subscriptionId": str(random.choice(self.subscriptions)),
             "eventId": str(random.choice(self.deliveries)),
+            "replayId": str(random.choice(self.replays)),
             "podId": random.choice([POD_WITH_CONSENT, POD_WITHOUT_CONSENT]),
         }
 
@@ -176,7 +185,9 @@ def served_contracts(folder: Path, *, renew_every: int) -> Iterator[dict[str, Ta
     """Give every contract as it is served: by a marketplace, a provider's and a requester's."""
     with ExitStack() as stack:
         # The processes rotate their keys; those that are fuzzed with must outlive that.
-        marketplace = MarketplaceProcess(folder, {"FLEXAGORA_API_KEY_GRACE": "P1D"})
+        marketplace = MarketplaceProcess(
+            folder, {"FLEXAGORA_API_KEY_GRACE": "P1D", **without_limits("FLEXAGORA_")}
+        )
         provider_platform = PlatformProcess(folder, "examples.local_operator:LocalOperator")
         requester_platform = PlatformProcess(folder, "examples.aggregator:Aggregator")
         for server in (requester_platform, provider_platform, marketplace.server):
@@ -196,7 +207,7 @@ def served_contracts(folder: Path, *, renew_every: int) -> Iterator[dict[str, Ta
             requester_platform.url,
             requester_platform.inbound_key,
         )
-        grace = {"MPP_KEY_GRACE": "P1D"}
+        grace = {"MPP_KEY_GRACE": "P1D", **without_limits("MPP_")}
         provider_platform.start(marketplace.url, provider.key, settings=grace)
         requester_platform.start(marketplace.url, requester.key, settings=grace)
         things = _Things(register, provider, requester, renew_every)

@@ -43,7 +43,12 @@ SETTINGS: list[tuple[str, type[BaseSettings], str]] = [
     ("integrator.md", PlatformSettings, "MPP_"),
 ]
 # Set by the tests, or names of what is not a setting.
-NO_SETTINGS = {"FLEXAGORA_TEST_POSTGRES_URL"}
+NO_SETTINGS = {
+    "FLEXAGORA_SECRETS_DIR",
+    "FLEXAGORA_TEST_POSTGRES_URL",
+    "FLEXAGORA_TEST_RABBITMQ_URL",
+    "MPP_SECRETS_DIR",
+}
 INBOUND_KEY = "fxk_a-key-that-only-this-test-knows"
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -35,17 +35,17 @@ def die_at(step: Step) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("A killed process does not go on.")
 
-    def send_and_die(sender: PlatformSender, event: Event, body: bytes) -> Response:
-        answer = send(sender, event, body)
+    async def send_and_die(sender: PlatformSender, event: Event, body: bytes) -> Response:
+        answer = await send(sender, event, body)
         assert answer.status == 200, answer
         die()
 
-    at_sending = send_and_die if step is Step.SENT else die
+    at_sending: object = send_and_die if step is Step.SENT else die
     patch.object(PlatformSender, "__call__", at_sending).start()
     if step is Step.COMMITTED:
         patch.object(queue, "wake", die).start()
     # So that a test need not wait until the lease of a dead process ends.
-    patch.object(queue, "_LEASE", timedelta(0)).start()
+    patch.object(queue, "_LEASE_MARGIN", timedelta(seconds=1)).start()
 
 
 def last_words(step: Step) -> str:

@@ -18,10 +18,10 @@ from mpp_sdk.outbox import Event, Response
 _send = MarketplaceConnection.send
 
 
-def send_or_die(connection: MarketplaceConnection, event: Event, body: bytes) -> Response:
+async def send_or_die(connection: MarketplaceConnection, event: Event, body: bytes) -> Response:
     if event.kind == "service.consent" and b"GRANTED" in body:
         os.kill(os.getpid(), signal.SIGKILL)
-    return _send(connection, event, body)
+    return await _send(connection, event, body)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ from tests.functional.marketplace import Marketplace, deliveries, subscribe, unt
 
 KEY = "test-key-of-a-platform-that-is-inside"
 INSIDE = (
-    "http://127.0.0.1:9",
-    "http://localhost:9",
-    "http://2130706433:9",
-    "http://0x7f.1:9",
-    "http://[::1]:9",
-    "http://[::ffff:127.0.0.1]:9",
-    "http://[64:ff9b::7f00:1]:9",
+    "http://127.0.0.1:9009",
+    "http://localhost:9009",
+    "http://2130706433:9009",
+    "http://0x7f.1:9009",
+    "http://[::1]:9009",
+    "http://[::ffff:127.0.0.1]:9009",
+    "http://[64:ff9b::7f00:1]:9009",
     "http://10.1.2.3",
     "http://100.64.0.1",
     "http://169.254.169.254",

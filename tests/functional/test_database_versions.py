@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from examples.demo.processes import free_port
 from marketplace.core import migrations
@@ -33,7 +33,7 @@ def flexagora(tmp_path: Path) -> Run:
             env={**os.environ, **settings},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
@@ -61,17 +61,64 @@ def test_an_older_database_is_upgraded_on_sqlite(flexagora: Run, sqlite_url: str
     engine.dispose()
 
 
-def test_a_newer_database_is_refused_and_left_as_it_is(flexagora: Run, database_url: str) -> None:
+def _newer(database_url: str, oldest_revision: str) -> Engine:
+    """Return a database that a version of tomorrow has changed."""
     engine = open_database(database_url)
     migrations.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    for command in (["serve"], ["database", "upgrade"]):
+        connection.execute(
+            text("UPDATE schema_compatibility SET oldest_revision = :oldest"),
+            {"oldest": oldest_revision},
+        )
+    return engine
+
+
+def test_a_newer_database_that_has_taken_away_is_refused_and_left_as_it_is(
+    flexagora: Run, database_url: str
+) -> None:
+    engine = _newer(database_url, "9998")
+    for command in (
+        ["serve"],
+        ["operator", "list"],
+        ["database", "upgrade"],
+        ["database", "check"],
+    ):
         refused = flexagora(database_url, *command)
         assert refused.returncode == 1, command
         assert "Traceback" not in refused.stderr
         assert "revision 9999, which this version does not know" in refused.stderr
+        assert "one that knows 9998" in refused.stderr
     assert migrations.revision_of(engine) == "9999"
+    engine.dispose()
+
+
+def test_a_newer_database_that_has_only_added_is_worked_on_and_left_as_it_is(
+    flexagora: Run, database_url: str
+) -> None:
+    known = migrations.newest_revision(open_database(database_url))
+    assert known is not None
+    engine = _newer(database_url, known)
+    for command in (["operator", "list"], ["database", "upgrade"], ["database", "check"]):
+        done = flexagora(database_url, *command)
+        assert done.returncode == 0, done.stderr
+    assert "newer than this version, which works on it" in (
+        flexagora(database_url, "database", "upgrade").stdout
+    )
+    refused = flexagora(database_url, "database", "downgrade", "--", "-1")
+    assert refused.returncode == 1
+    assert "which this version does not know" in refused.stderr
+    assert migrations.revision_of(engine) == "9999"
+    engine.dispose()
+
+
+def test_a_newer_database_that_says_nothing_is_refused(flexagora: Run, database_url: str) -> None:
+    engine = _newer(database_url, "0001")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE schema_compatibility"))
+    refused = flexagora(database_url, "operator", "list")
+    assert refused.returncode == 1
+    assert "which this version does not know. Run the newer" in refused.stderr
     engine.dispose()
 
 

@@ -1,5 +1,10 @@
-"""Keys change in both directions, under load, and no call fails."""
+"""Keys and signing secrets change in both directions, under load, and no call fails.
 
+FLEXAGORA_TEST_ROTATION_RATE says how many events a second go each way; `make chaos` makes it 200.
+"""
+
+import os
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from uuid import UUID
 
@@ -15,18 +20,30 @@ from mpp_sdk.contracts.marketplace.models import (
     AuditedKind,
     DeliveryState,
     MarketPlayerRole,
+    PlatformDraft,
     SubscriptionState,
 )
 from mpp_sdk.contracts.notifications.client import NotificationsClient
 from mpp_sdk.contracts.notifications.models import InterimNotification, ServiceStatus
 from mpp_sdk.ids import new_id
 from tests.delivery.misbehaving import MisbehavingPlatform
-from tests.functional.marketplace import Marketplace, deliveries, subscribe, until_state
+from tests.functional.marketplace import (
+    Marketplace,
+    Platform,
+    deliveries,
+    subscribe,
+    until_state,
+)
 from tests.functional.sdk.support import Caller
 
-PER_SECOND = 20
-CALLS = 120
-ROTATIONS = 5
+RATE = int(os.environ.get("FLEXAGORA_TEST_ROTATION_RATE", "40"))
+"""Events a second, each way. A change of a subscription is two events: one for each platform."""
+CALLER_RATE = 20
+CALLS = 16
+"""How many of its calls each rotation gets from each caller, at least."""
+ROTATIONS = int(os.environ.get("FLEXAGORA_TEST_ROTATIONS", "10"))
+CHANGERS = max(1, RATE // 2 // CALLER_RATE)
+NOTIFIERS = max(1, RATE // CALLER_RATE)
 GRACE = "PT4S"
 REASON = ActionReason(reason="A test of keys.")
 
@@ -40,44 +57,42 @@ def test_no_call_fails_while_keys_are_rotated_in_both_directions(marketplace: Ma
         MisbehavingPlatform() as requester,
     ):
         connect_platform(buyer, requester.url, "test-key-that-stays-as-it-is")
-        subscriptions = [subscribe(buyer, provider.company).subscription_id for _ in range(4)]
+        subscriptions = [
+            subscribe(buyer, provider.company).subscription_id for _ in range(4 * CHANGERS)
+        ]
         for subscription_id in subscriptions:
             until_state(buyer, subscription_id, SubscriptionState.ACTIVE)
         # Only now that the platform runs: a refresh that fails is not tried again for a while.
         marketplace.process.stop()
         marketplace.start(FLEXAGORA_API_KEY_REFRESH_INTERVAL="PT1S", FLEXAGORA_API_KEY_GRACE=GRACE)
         operator = marketplace.operator()
-        events = iter(
-            (change, subscription_id)
-            for change in cycle((operator.suspend_subscription, operator.resume_subscription))
-            for subscription_id in subscriptions
-        )
-
-        def have_the_platforms_called() -> None:
-            change, subscription_id = next(events)
-            change(subscription_id, REASON)
-
         base_url = f"{marketplace.url}/notifications/v1"
-        notifications = NotificationsClient(
-            base_url,
-            requests.Session(),
-            lambda: {"X-API-Key": platform.outbound_key.current()},
-        )
-        callers = [
-            Caller(have_the_platforms_called, PER_SECOND),
-            Caller(lambda: notifications.notify_interim(_status(subscriptions[0])), PER_SECOND),
+
+        def notifying() -> Callable[[], object]:
+            notifications = NotificationsClient(
+                base_url,
+                requests.Session(),
+                lambda: {"X-API-Key": platform.outbound_key.current()},
+            )
+            return lambda: notifications.notify_interim(_status(subscriptions[0]))
+
+        changers = [
+            Caller(_changing(marketplace.operator(), subscriptions[n::CHANGERS]), CALLER_RATE)
+            for n in range(CHANGERS)
         ]
+        callers = [*changers, *(Caller(notifying(), CALLER_RATE) for _ in range(NOTIFIERS))]
         for caller in callers:
             caller.start()
         for rotation in range(1, ROTATIONS + 1):
             platform.marketplace.refresh_key()
-            enough = CALLS * rotation // ROTATIONS
-            _until_made(callers, enough)
+            if rotation % 3 == 0:
+                _rotate_signing_secret(provider)
+            _until_made(callers, CALLS * rotation)
         for caller in callers:
             caller.stop()
 
-        assert [one.failures for one in callers] == [[], []]
-        assert all(one.made >= CALLS for one in callers)
+        assert [failure for one in callers for failure in one.failures] == []
+        assert all(one.made >= CALLS * ROTATIONS for one in callers)
 
         def all_delivered() -> bool:
             return {one.state for each in subscriptions for one in deliveries(operator, each)} == {
@@ -86,7 +101,7 @@ def test_no_call_fails_while_keys_are_rotated_in_both_directions(marketplace: Ma
 
         wait_until("The last deliveries", all_delivered, 20)
         sent = [one for each in subscriptions for one in deliveries(operator, each)]
-        assert len(sent) == 2 * (callers[0].made + len(subscriptions))
+        assert len(sent) == 2 * (sum(one.made for one in changers) + len(subscriptions))
         assert {one.attempts for one in sent} == {1}
 
         assert _count(operator, AuditedKind.PLATFORM, "refresh-key") >= 3
@@ -97,6 +112,32 @@ def test_no_call_fails_while_keys_are_rotated_in_both_directions(marketplace: Ma
             NotificationsClient(
                 base_url, requests.Session(), api_key(provider.first_api_key)
             ).test_connection()
+
+
+def _changing(operator: MarketplaceClient, subscriptions: Sequence[UUID]) -> Callable[[], object]:
+    """Return what suspends and resumes the subscriptions in turn, each by two signed events."""
+    changes = (
+        (change, subscription_id)
+        for change in cycle((operator.suspend_subscription, operator.resume_subscription))
+        for subscription_id in subscriptions
+    )
+
+    def change() -> None:
+        change, subscription_id = next(changes)
+        change(subscription_id, REASON)
+
+    return change
+
+
+def _rotate_signing_secret(provider: Platform) -> None:
+    """Have events signed with one more secret; the platform goes on with the one it has."""
+    company = provider.company
+    answer = company.client.set_platform(
+        company.player_id,
+        PlatformDraft(base_url=provider.url, rotate_signing_secret=True),
+        if_match="*",
+    )
+    assert answer.body.signing_secret
 
 
 def _count(operator: MarketplaceClient, kind: AuditedKind, action: str) -> int:

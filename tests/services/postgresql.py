@@ -1,34 +1,36 @@
-"""A PostgreSQL server for the tests: one that is reachable, else one that is started for them."""
+"""PostgreSQL for the tests: a server that is reachable or started, and private ones to kill."""
 
 import os
-import pwd
 import secrets
 import shutil
-import socket
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
+
+from tests.services.processes import (
+    CannotStart,
+    Killable,
+    Server,
+    account,
+    can_install,
+    free_port,
+    give_to,
+    install,
+)
 
 DEFAULT_URL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 _START_SECONDS = 60
 
 
-class NoPostgreSQL(Exception):
+class NoPostgreSQL(CannotStart):
     """There is no server, and none can be started here; the text says what to install."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server. stop() ends it if it was started here."""
-
-    url: str
-    stop: Callable[[], None]
 
 
 def provide() -> Server:
@@ -48,86 +50,20 @@ def provide() -> Server:
     for engine in ("docker", "podman"):
         if shutil.which(engine) and _runs([engine, "info"]):
             return start_in_container(engine)
-    if _binaries() is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install()
-    if _binaries() is None:
-        raise NoPostgreSQL(
-            "The tests need PostgreSQL 15 or newer. Name a server in FLEXAGORA_TEST_POSTGRES_URL,"
-            " or install Docker, Podman, or the package postgresql."
-        )
     return start_from_binaries()
 
 
 def start_in_container(engine: str) -> Server:
     """Return a server in a new container that is removed when it stops."""
-    port, password = _free_port(), secrets.token_hex(16)
+    port, password = free_port(), secrets.token_hex(16)
     name = f"flexagora-test-{port}"
     command = [engine, "run", "--detach", "--rm", "--name", name]
     command += ["--publish", f"127.0.0.1:{port}:5432", "--env", f"POSTGRES_PASSWORD={password}"]
     subprocess.run([*command, "docker.io/library/postgres:15"], check=True, capture_output=True)
     url = f"postgresql+psycopg://postgres:{password}@127.0.0.1:{port}/postgres"
     server = Server(url, lambda: _quietly([engine, "stop", name]))
-    return _once_it_answers(server)
-
-
-def start_from_binaries() -> Server:
-    """Return a server on the loopback address with a data directory that is removed afterwards."""
-    binaries = _binaries()
-    if binaries is None:
-        raise NoPostgreSQL("The PostgreSQL server's binaries are not installed.")
-    port = _free_port()
-    folder = Path(tempfile.mkdtemp(prefix="flexagora-pg-"))
-    prefix: list[str] = []
-    if os.geteuid() == 0:  # the server refuses to run as root
-        user = pwd.getpwnam("postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        prefix = ["runuser", "-u", "postgres", "--"]
-    data, log = folder / "data", folder / "log"
-    run = [*prefix, str(binaries / "initdb"), "--pgdata", str(data), "--username", "postgres"]
-    subprocess.run(
-        [*run, "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    control = [*prefix, str(binaries / "pg_ctl"), "--pgdata", str(data)]
-    subprocess.run(
-        [*control, "--log", str(log), "--options", options, "--wait", "start"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        cwd=folder,
-    )
-
-    def stop() -> None:
-        _quietly([*control, "--mode", "immediate", "stop"])
-        shutil.rmtree(folder, ignore_errors=True)
-
-    return _once_it_answers(
-        Server(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres", stop)
-    )
-
-
-def _install() -> None:
-    print("Installing PostgreSQL for the tests ...", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", "postgresql"]):
-        subprocess.run(
-            ["apt-get", "--quiet", *command], check=True, capture_output=True, env=environment
-        )
-
-
-def _binaries() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    if on_path:
-        found.append(Path(on_path))
-    return found[-1].parent if found else None
-
-
-def _once_it_answers(server: Server) -> Server:
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(server.url):
+    while not _answers(url):
         if time.monotonic() > deadline:
             server.stop()
             raise NoPostgreSQL(f"The server that was started did not answer in {_START_SECONDS} s.")
@@ -135,21 +71,130 @@ def _once_it_answers(server: Server) -> Server:
     return server
 
 
+def start_from_binaries() -> Server:
+    """Return a server on the loopback address with a data directory that is removed afterwards."""
+    stack = ExitStack()
+    server = stack.enter_context(private_postgresql())
+    return Server(server.url, stack.close)
+
+
+class PrivatePostgreSQL:
+    """A server of a test's own. It keeps its address and its data when it is started again."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self._binaries = _binaries()
+        self._folder = folder
+        self._user = account("postgres", "nobody")  # the server refuses to run as root
+        self._data = folder / "data"
+        port = free_port()
+        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        given = {
+            "port": str(port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(folder),
+            **settings,
+        }
+        options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
+        self._server = Killable(
+            [str(self._binaries / "postgres"), "-D", str(self._data), *options],
+            folder=folder,
+            user=self._user,
+            log=folder / "postgresql.log",
+            stop_with=signal.SIGINT,  # its fast way: who is connected is not waited for
+        )
+
+    def create(self) -> None:
+        """Make the data directory."""
+        give_to(self._folder, self._user)
+        command = [str(self._binaries / "initdb"), "--pgdata", str(self._data)]
+        command += ["--username", "postgres", "--auth", "trust", "--no-sync"]
+        subprocess.run(
+            [*command, "--encoding", "UTF8", "--locale", "C"],
+            check=True,
+            capture_output=True,
+            cwd=self._folder,
+            user=self._user,
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises CannotStart."""
+        self._server.start()
+        self._server.wait_until(lambda: _answers(self.url), _START_SECONDS)
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes; empty when it does not run."""
+        return self._server.family
+
+    def stop(self) -> None:
+        """End it in order: what is under way is rolled back."""
+        self._server.stop()
+
+    def kill(self) -> None:
+        """End it and all of its processes at once (SIGKILL), as a power cut would."""
+        self._server.kill()
+
+    def pause(self) -> None:
+        """Have all of its processes stand still."""
+        self._server.pause()
+
+    def resume(self) -> None:
+        """Have them go on."""
+        self._server.resume()
+
+
+@contextmanager
+def private_postgresql(
+    settings: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Iterator[PrivatePostgreSQL]:
+    """Give a server that a test may kill, with settings of postgresql.conf.
+
+    Its files are in the folder, or in a temporary one; they are removed afterwards. Raises
+    NoPostgreSQL when there are no binaries and none can be installed.
+    """
+    home = Path(tempfile.mkdtemp(prefix="flexagora-pg-", dir=folder))
+    try:
+        server = PrivatePostgreSQL(home, settings or {})
+        try:
+            server.create()
+            server.start()
+            yield server
+        finally:
+            server.kill()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _binaries() -> Path:
+    if not _installed() and can_install():
+        install("postgresql")
+    found = _installed()
+    if not found:
+        raise NoPostgreSQL(
+            "The tests need PostgreSQL 15 or newer. Name a server in FLEXAGORA_TEST_POSTGRES_URL,"
+            " or install Docker, Podman, or the package postgresql; tests that kill their server"
+            " need the package."
+        )
+    return found[-1]
+
+
+def _installed() -> list[Path]:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    on_path = shutil.which("initdb")
+    if on_path:
+        found.append(Path(on_path))
+    return [one.parent for one in found]
+
+
 def _answers(url: str) -> bool:
     engine = create_engine(url, connect_args={"connect_timeout": 3})
     try:
         with engine.connect():
             return True
-    except OperationalError:
+    except DBAPIError:
         return False
     finally:
         engine.dispose()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _runs(command: list[str]) -> bool:

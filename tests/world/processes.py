@@ -19,7 +19,7 @@ POD_WITH_CONSENT = "ZIVxxxxxxxxxx"
 POD_WITHOUT_CONSENT = "571313000000002000"
 PODS = (POD_WITH_CONSENT, POD_WITHOUT_CONSENT)
 
-_CUSTOMERS = [
+CUSTOMERS = [
     {"pod": POD_WITH_CONSENT, "readings": "stg_s02_report.xml", "consents": True},
     {
         "pod": POD_WITHOUT_CONSENT,
@@ -27,6 +27,12 @@ _CUSTOMERS = [
         "consents": False,
     },
 ]
+
+
+def without_limits(prefix: str) -> dict[str, str]:
+    """Return the settings of a server that takes as many calls as anybody makes."""
+    names = ("ADDRESS", "CREDENTIAL", "ANONYMOUS", "FAILURES")
+    return {f"{prefix}RATE_LIMIT_{name}": "0" for name in names}
 
 
 class MarketplaceProcess:
@@ -92,14 +98,14 @@ class PlatformProcess:
         """Start it. Without a signing secret it takes unsigned events."""
         self.folder.mkdir(parents=True, exist_ok=True)
         customers = self.folder / "customers.json"
-        customers.write_text(json.dumps(_CUSTOMERS))
+        customers.write_text(json.dumps(CUSTOMERS))
         given = PlatformSecrets(self.inbound_key, api_key, signing_secret)
         environment = {
             **platform_environment(
                 self.folder, self.name, self.name, self.port, marketplace_url, given
             ),
             **(settings or {}),
-            "OPERATOR_CUSTOMERS": str(customers),
+            "OPERATORCUSTOMERS": str(customers),
             "AGGREGATOR_PODS": ",".join(PODS),
         }
         self._server = ServerProcess(

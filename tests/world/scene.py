@@ -1,7 +1,7 @@
 """Two pairs of companies at one marketplace: what the first pair has is none of the second's."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +71,14 @@ class Scene:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Scene]:
+def staged(
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    platform_settings: Mapping[str, str] | None = None,
+) -> Iterator[Scene]:
     """Give the scene, with its processes, for as long as the block runs."""
     with ExitStack() as stack:
-        marketplace = MarketplaceProcess(folder)
+        marketplace = MarketplaceProcess(folder, settings)
         operator_platform = PlatformProcess(folder, "examples.local_operator:LocalOperator")
         first_platform = PlatformProcess(folder, "examples.aggregator:Aggregator")
         second_platform = PlatformProcess(
@@ -89,7 +93,7 @@ def staged(folder: Path) -> Iterator[Scene]:
 
         def company(name: str, role: MarketPlayerRole, platform: PlatformProcess) -> Company:
             made = register.company(name, [role], platform.url, platform.inbound_key)
-            platform.start(marketplace.url, made.key, made.signing_secret)
+            platform.start(marketplace.url, made.key, made.signing_secret, platform_settings)
             return made
 
         provider = company("Crevillent Distribution", MarketPlayerRole.DSO, operator_platform)

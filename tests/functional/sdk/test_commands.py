@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from mpp_sdk import clock
 from mpp_sdk.__main__ import app, main
 from mpp_sdk.contracts.eu_mp.models import PlatformRole
-from mpp_sdk.errors import IllegalTransition, NotFound
-from mpp_sdk.outbox import EventState, NoResponse, Outbox, Response, Sent
+from mpp_sdk.errors import IllegalTransition, InvalidInput, NotFound
+from mpp_sdk.outbox import EventState, NoResponse, Outbox, ReplayFilter, Response, Sent
 from mpp_sdk.platform import MarketPlayerPlatform
 from mpp_sdk.state.tables import OUTBOX_TABLES
 from tests.functional.sdk.support import confirmed, wait_for
@@ -99,6 +99,41 @@ def test_notifications_are_listed_with_what_became_of_them_and_the_dead_are_repl
         run("notifications", "replay", dead["eventId"])
     with pytest.raises(NotFound):
         run("notifications", "replay", str(uuid4()))
+
+
+def test_many_notifications_are_replayed_by_filter_and_since_a_moment(
+    platform: MarketPlayerPlatform, subscription_id: UUID
+) -> None:
+    before = (clock.now() - timedelta(hours=1)).isoformat(timespec="seconds")
+    after = (clock.now() + timedelta(hours=1)).isoformat(timespec="seconds")
+    for number in (1, 2, 3):
+        platform.consents.request(subscription_id, [f"POD-{number}"])
+    for answer in (Response(200), Response(422, body=PROBLEM), Response(410)):
+        attempt(platform, answer)
+
+    [none] = run("notifications", "replay", "--reason-contains", "%")
+    [refused] = run("notifications", "replay", "--reason-contains", "answered 422")
+    [nothing_yet] = run("notifications", "replay", "--state", "DELIVERED", "--since", after)
+    arguments = ("--state", "DELIVERED", "--state", "DEAD", "--since", before)
+    [rest] = run("notifications", "replay", *arguments, "--subscription", str(subscription_id))
+
+    found = [one["replayed"] for one in (none, refused, nothing_yet, rest)]
+    assert found == [0, 1, 0, 2]
+    assert (rest["state"], rest["percent"]) == ("DONE", 100)
+    assert [one.state for one in platform.notifications.all()] == [EventState.QUEUED] * 3
+    with pytest.raises(InvalidInput):
+        run("notifications", "replay", "--state", "DELIVERED")
+
+
+def test_a_platform_goes_on_with_a_replay_that_was_stopped(
+    platform: MarketPlayerPlatform, subscription_id: UUID
+) -> None:
+    platform.consents.request(subscription_id, ["POD-1"])
+    attempt(platform, Response(422, body=PROBLEM))
+    platform.notifications.request_replay(ReplayFilter(), "It is stopped before its first batch.")
+    platform.start()
+    wait_for(lambda: all(one.attempts > 1 for one in platform.notifications.all()))
+    platform.stop()
 
 
 def test_delivered_notifications_are_forgotten_after_the_retention(

@@ -1,4 +1,4 @@
-"""Whether a platform is healthy."""
+"""Whether a platform is alive, and ready."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import requests
 from sqlalchemy import create_engine, make_url, text
 
 from mpp_sdk.platform import MarketPlayerPlatform
-from tests.functional.sdk.support import served, settings
+from tests.functional.sdk.support import served, settings, wait_for
 
 
-def test_a_platform_is_healthy_while_its_database_answers(
+def test_a_platform_is_ready_while_its_database_answers(
     postgres_url: str, postgres_server: str, tmp_path: Path
 ) -> None:
     name = make_url(postgres_url).database
@@ -18,15 +18,22 @@ def test_a_platform_is_healthy_while_its_database_answers(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
     ).bindparams(name=name)
     with served(MarketPlayerPlatform(settings(postgres_url, tmp_path))) as url:
-        before = requests.get(f"{url}/healthz", timeout=10)
+        before = requests.get(f"{url}/readyz", timeout=10)
         with admin.connect() as connection:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
             connection.execute(close)
-            during = requests.get(f"{url}/healthz", timeout=10)
+            wait_for(lambda: requests.get(f"{url}/readyz", timeout=10).status_code == 503)
+            during = requests.get(f"{url}/readyz", timeout=10)
+            alive = requests.get(f"{url}/healthz", timeout=10)
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-        after = requests.get(f"{url}/healthz", timeout=10)
+        wait_for(lambda: requests.get(f"{url}/readyz", timeout=10).status_code == 200)
     admin.dispose()
 
-    assert [one.status_code for one in (before, during, after)] == [200, 503, 200]
-    assert during.headers["Content-Type"] == "application/problem+json"
-    assert during.json()["detail"] == "The platform's database does not answer."
+    assert before.json()["status"] == "READY"
+    assert during.json()["status"] == "NOT_READY"
+    assert {
+        "name": "database",
+        "status": "FAILED",
+        "detail": "The platform's database does not answer.",
+    } in during.json()["checks"]
+    assert alive.json() == {"status": "ALIVE"}  # starting it anew would mend nothing

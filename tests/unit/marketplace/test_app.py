@@ -22,7 +22,7 @@ def base_url(tmp_path: Path) -> Iterator[str]:
 
 
 def test_it_serves_both_contracts_and_their_reference(base_url: str) -> None:
-    assert requests.get(f"{base_url}/healthz", timeout=10).json() == {"status": "AVAILABLE"}
+    assert requests.get(f"{base_url}/healthz", timeout=10).json() == {"status": "ALIVE"}
     for path in ("/api/v1/services", "/notifications/v1/test"):
         assert requests.get(base_url + path, timeout=10).status_code == 401
     docs = requests.get(f"{base_url}/docs", timeout=10)
@@ -56,4 +56,4 @@ def test_a_database_that_was_not_upgraded_is_refused_with_what_to_do(
     migrations.upgrade(engine)
     engine.dispose()
     with BackgroundServer(create_app(settings)) as url:
-        assert requests.get(f"{url}/healthz", timeout=10).status_code == 200
+        assert requests.get(f"{url}/readyz", timeout=10).status_code == 200

@@ -20,7 +20,11 @@ from mpp_sdk.contracts.eu_mp.models import (
     AcknowledgementOutcome,
     ConnectionStatus,
     ConnectionTest,
+    HeldEventPage,
+    HeldServiceOfferPage,
     IssuedApiKey,
+    NotificationReplay,
+    NotificationReplayOrder,
     PlatformRole,
     ServiceOfferCanceled,
     ServiceOfferChanged,
@@ -79,6 +83,19 @@ class Platform(eu_mp.EuMpHandler):
         return ConnectionTest(
             status=ConnectionStatus.AVAILABLE, contract="eu-mp", contract_version="1", time=MOMENT
         )
+
+    def list_held_events(
+        self, since: datetime, limit: int = 50, cursor: str | None = None
+    ) -> HeldEventPage:
+        return HeldEventPage(items=[], next_cursor=cursor)
+
+    def list_held_service_offers(
+        self, limit: int = 50, cursor: str | None = None
+    ) -> HeldServiceOfferPage:
+        return HeldServiceOfferPage(items=[], next_cursor=cursor)
+
+    def replay_notifications(self, body: NotificationReplayOrder) -> NotificationReplay:
+        return NotificationReplay(queued=0, kept_since=body.since)
 
 
 class Meters(metering.MeteringHandler):

@@ -9,7 +9,7 @@ from marketplace.consents.domain import Validity
 from marketplace.core.notices import Outcome
 from marketplace.subscriptions import service as subscriptions
 from mpp_sdk import clock
-from mpp_sdk.errors import Forbidden, Gone, IllegalTransition, InvalidInput, NotFound
+from mpp_sdk.errors import Conflict, Forbidden, Gone, IllegalTransition, NotFound
 from mpp_sdk.ids import new_id
 from tests.unit.marketplace.market import DAY, OPERATOR, Company, Market
 
@@ -239,7 +239,7 @@ def test_twice_late_and_impossible(market: Market, provider: Company, made: UUID
     with pytest.raises(IllegalTransition) as caught:
         market.activation(provider, made, "REQUESTED")
     assert caught.value.allowed == ("SUSPENDED", "ENDED")
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         market.activation(provider, made, "ENDED", at=clock.now() + timedelta(minutes=6))
     market.activation(provider, made, "ENDED")
     with pytest.raises(IllegalTransition) as caught:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from marketplace.core.database import Base
 from marketplace.core.paging import Key, paginate
@@ -18,7 +18,13 @@ from mpp_sdk.errors import InvalidInput
 from mpp_sdk.ids import new_id
 
 
-class Item(Base):
+class Own(DeclarativeBase):
+    """Apart from the marketplace's tables, whose schema other tests compare with migrations."""
+
+    type_annotation_map = Base.type_annotation_map
+
+
+class Item(Own):
     __tablename__ = "test_item"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -33,6 +39,12 @@ _ORDERS = [
     [Key(Item.made_at, descending=True), Key(Item.id)],
     [Key(Item.name), Key(Item.rank, descending=True), Key(Item.id, descending=True)],
 ]
+
+
+@pytest.fixture(autouse=True)
+def _items(request: pytest.FixtureRequest) -> None:
+    if "engine" in request.fixturenames:
+        Own.metadata.create_all(request.getfixturevalue("engine"))
 
 
 def _fill(engine: Engine, count: int) -> None:
@@ -85,7 +97,7 @@ def test_a_cursor_belongs_to_its_order_and_filter(engine: Engine) -> None:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, str]]:
     path: Path = tmp_path_factory.mktemp("paging") / "test.db"
     engine = open_database(f"sqlite:///{path}")
-    Base.metadata.create_all(engine)
+    Own.metadata.create_all(engine)
     _fill(engine, 5)
     with unit_of_work(engine, read_only=True) as session:
         cursor = paginate(session, select(Item), _ORDERS[1], 1, None).next_cursor

@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from marketplace.core import audit
 from marketplace.core.actor import Actor, acting_as
@@ -12,11 +12,22 @@ from mpp_sdk.errors import Conflict, InvalidInput, PreconditionFailed, Precondit
 from mpp_sdk.ids import new_id
 
 
-class Note(Versioned, Base):
+class Own(DeclarativeBase):
+    """Apart from the marketplace's tables, whose schema other tests compare with migrations."""
+
+    type_annotation_map = Base.type_annotation_map
+
+
+class Note(Versioned, Own):
     __tablename__ = "test_note"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     body: Mapped[str]
+
+
+@pytest.fixture(autouse=True)
+def _notes(engine: Engine) -> None:
+    Own.metadata.create_all(engine)
 
 
 def _count(engine: Engine) -> int:

@@ -1,7 +1,7 @@
 """A delivery queue on a real database, and a real platform on loopback to deliver to."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,10 +44,11 @@ class Directory:
     def __init__(self) -> None:
         self.platforms: dict[UUID, PlatformStub] = {}
 
-    def connection(self, market_player_id: UUID) -> PlatformStub:
-        if market_player_id not in self.platforms:
-            raise Unavailable("The market player has not stated its platform's address.")
-        return self.platforms[market_player_id]
+    def connections(
+        self, market_player_ids: Collection[UUID]
+    ) -> Mapping[UUID, PlatformStub | Unavailable]:
+        unknown = Unavailable("The market player has not stated its platform's address.")
+        return {one: self.platforms.get(one, unknown) for one in market_player_ids}
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from marketplace.delivery.listeners import Notice
 from marketplace.delivery.sender import PlatformSender
 from marketplace.delivery.service import PlatformEvent
 from marketplace.delivery.tables import OUTBOX
-from marketplace.delivery.worker import DeliveryWorker, WakeUps, make_broker
+from marketplace.delivery.wake_ups import WakeUps, make_broker
+from marketplace.delivery.worker import DeliveryWorker
 from marketplace.identity.access import MarketplacePrincipal, acting_for
 from marketplace.identity.domain import AccessRole, MarketPlayerState
 from mpp_sdk import clock
@@ -31,7 +32,7 @@ from mpp_sdk.contracts.marketplace.models import EventKind as ContractEventKind
 from mpp_sdk.errors import Forbidden, IllegalTransition, InvalidInput, NotFound
 from mpp_sdk.ids import new_id
 from mpp_sdk.outbox import Dispatcher, EventState, RetryPolicy
-from mpp_sdk.transport import AddressPolicy, GuardedSession
+from mpp_sdk.transport import AddressPolicy, GuardedClient
 from mpp_sdk.webhooks import new_signing_secret, verify
 from tests.unit.marketplace.delivery.conftest import Directory, PlatformStub
 
@@ -81,9 +82,8 @@ def enqueue(environment: Environment, *events: PlatformEvent) -> None:
 
 def dispatch(environment: Environment, directory: Directory) -> int:
     """Try what is due once; return how many events were tried."""
-    with GuardedSession(LOCAL) as session:
-        sender = PlatformSender(directory, session)
-        return Dispatcher(queue.outbox_of(environment), sender).run_once()
+    sender = PlatformSender(directory, GuardedClient(LOCAL))
+    return Dispatcher(queue.outbox_of(environment), sender, within=sender).run_once()
 
 
 def until(condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -344,23 +344,6 @@ def test_deliveries_and_attempts_are_paged_and_filtered(
     assert only.event_id == canceled.event_id
     assert only.platform_role is not None
     assert only.payload is None
-
-
-def test_old_deliveries_are_forgotten(
-    environment: Environment,
-    directory: Directory,
-    platform: PlatformStub,
-) -> None:
-    player = new_id()
-    directory.platforms[player] = platform
-    enqueue(environment, platform_event(player))
-    dispatch(environment, directory)
-    with edge(environment):
-        assert service.forget_delivered() == 0
-    brief = environment.settings.model_copy(update={"attempt_retention": timedelta(microseconds=1)})
-    with edge(Environment(brief, environment.engine)):
-        assert service.forget_delivered() == 1
-        assert api.list_deliveries().items == []
 
 
 def test_a_wake_up_delivers_at_once(

@@ -24,6 +24,7 @@ DRAFT = {
     "country": "ES",
     "contactEmail": "integration@levante.example",
 }
+KEY = "6f3b1c9e-6a41-4a9d-8a7c-0d6f7f5f7c11"
 EIC = "22XWATTPLUS----G"
 
 
@@ -348,12 +349,36 @@ def test_secrets_are_never_stored_in_clear(
 
 def test_a_repeated_registration_is_done_once(base_url: str, operator: Caller) -> None:
     caller = Caller(base_url)
-    first = caller("POST", "/market-players", DRAFT, expect=201, Idempotency_Key="r1").json()
-    again = caller("POST", "/market-players", DRAFT, expect=201, Idempotency_Key="r1").json()
+    first = caller("POST", "/market-players", DRAFT, expect=201, Idempotency_Key=KEY).json()
+    again = caller("POST", "/market-players", DRAFT, expect=201, Idempotency_Key=KEY).json()
     assert again == first
     other = {**DRAFT, "name": "Other"}
-    caller("POST", "/market-players", other, expect=422, Idempotency_Key="r1")
+    caller("POST", "/market-players", other, expect=422, Idempotency_Key=KEY)
     assert len(operator("GET", "/market-players", expect=200).json()["items"]) == 1
+
+
+def test_a_registration_is_not_had_again_with_a_key_that_somebody_may_guess(base_url: str) -> None:
+    caller = Caller(base_url)
+    for guessable in ("1", "sign-up", "x" * 31):
+        refused = caller("POST", "/market-players", DRAFT, expect=400, Idempotency_Key=guessable)
+        assert refused.json()["errors"][0]["pointer"] == "Idempotency-Key"
+
+
+def test_the_key_of_one_host_is_not_presented_to_another(
+    base_url: str, platform: PlatformServer
+) -> None:
+    registration = register(base_url)
+    own = bearer(base_url, registration["credential"])
+    path = f"/market-players/{registration['marketPlayer']['marketPlayerId']}/platform"
+    stated = own("PUT", path, _platform(platform), expect=200)
+    tag = stated.headers["ETag"]
+    elsewhere = platform.base_url.replace("127.0.0.1", "localhost")
+    refused = own("PUT", path, {"baseUrl": elsewhere}, expect=400, If_Match=tag).json()
+    assert [(e["pointer"], e["rule"]) for e in refused["errors"]] == [("/apiKey", "required")]
+    below = {"baseUrl": platform.base_url + "/mpp"}
+    tag = own("PUT", path, below, expect=200, If_Match=tag).headers["ETag"]
+    moved = {"baseUrl": elsewhere, "apiKey": "the-key-of-the-other-host"}
+    own("PUT", path, moved, expect=200, If_Match=tag)
 
 
 def test_the_same_call_at_the_same_time_is_done_once(base_url: str, operator: Caller) -> None:
@@ -362,7 +387,7 @@ def test_the_same_call_at_the_same_time_is_done_once(base_url: str, operator: Ca
     def call() -> None:
         caller = Caller(base_url)
         answers.append(
-            caller("POST", "/market-players", DRAFT, expect=201, Idempotency_Key="same").json()
+            caller("POST", "/market-players", DRAFT, expect=201, Idempotency_Key=KEY).json()
         )
 
     threads = [threading.Thread(target=call) for _ in range(8)]

@@ -12,7 +12,7 @@ from marketplace.monitoring.domain import ServiceStatus
 from marketplace.monitoring.service import StatusReport
 from marketplace.subscriptions import service as subscriptions
 from mpp_sdk import clock
-from mpp_sdk.errors import Forbidden, Gone, IllegalTransition, InvalidInput, NotFound
+from mpp_sdk.errors import Conflict, Forbidden, Gone, IllegalTransition, NotFound
 from mpp_sdk.ids import new_id
 from tests.unit.marketplace.market import HOUR, OPERATOR, Caller, Company, Market, set_clock
 
@@ -159,7 +159,7 @@ def test_who_reports_what(
         report(market, requester, made)
     with pytest.raises(NotFound):
         report(market, stranger, made)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Conflict):
         report(market, provider, made, clock.now() + timedelta(minutes=6))
     waiting = market.pending(provider, requester, market.published(provider))
     with pytest.raises(IllegalTransition):

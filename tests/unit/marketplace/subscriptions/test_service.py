@@ -1,4 +1,5 @@
 import json
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -265,6 +266,27 @@ def test_it_expires_at_the_end_of_its_validity(
     told = ServiceOfferCanceled.model_validate(market.events(made)[-1][2])
     assert told.state == "EXPIRED"
     assert market.subscription(endless).state is SubscriptionState.ACTIVE
+
+
+def test_what_comes_later_happened_later_whatever_a_clock_says(
+    market: Market,
+    provider: Company,
+    requester: Company,
+    service_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = market.subscribed(provider, requester, service_id)
+    moment = clock.now()
+    set_clock(monkeypatch, moment + timedelta(hours=1))  # of a process whose clock is wrong
+    market.call(OPERATOR, service.suspend_subscription, made, "Wrong.", None)
+    set_clock(monkeypatch, moment)
+    market.call(OPERATOR, service.resume_subscription, made, "Right.", None)
+    told = [payload for _, _, payload in market.events(made)]
+    suspended, resumed = (
+        datetime.fromisoformat(next(one["occurredAt"] for one in told if one.get("reason") == why))
+        for why in ("Wrong.", "Right.")
+    )
+    assert suspended < resumed  # a platform takes the newer one
 
 
 def test_another_company_finds_nothing(

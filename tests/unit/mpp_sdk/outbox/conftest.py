@@ -7,11 +7,12 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine, MetaData
 
 from mpp_sdk.database import open_database
-from mpp_sdk.outbox import OutboxTables
+from mpp_sdk.outbox import OutboxTables, ReplayTables
 from mpp_sdk.secrets import SecretBox
 
 METADATA = MetaData()
 TABLES = OutboxTables.define(METADATA)
+REPLAYS = ReplayTables.define(METADATA)
 SECRET_BOX = SecretBox([Fernet.generate_key().decode()])
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import MetaData
 from mpp_sdk.database import open_database
 from mpp_sdk.outbox import Dispatcher, Event, Outbox, OutboxTables, Response
 from mpp_sdk.secrets import SecretBox
-from mpp_sdk.transport import AddressPolicy, GuardedSession
+from mpp_sdk.transport import AddressPolicy, GuardedClient
 
 
 def main(database_url: str, target: str) -> None:
@@ -20,13 +20,16 @@ def main(database_url: str, target: str) -> None:
         SecretBox([Fernet.generate_key().decode()]),
         lease_duration=timedelta(seconds=1),
     )
-    session = GuardedSession(AddressPolicy(allow_private=True, allow_http=True))
+    client = GuardedClient(AddressPolicy(allow_private=True, allow_http=True))
 
-    def send(event: Event, body: bytes) -> Response:
+    async def send(event: Event, body: bytes) -> Response:
         headers = {"webhook-id": str(event.event_id)}
-        return Response(session.post(target + event.path, body, headers=headers).status_code)
+        url = target + event.path
+        return Response((await client.request("POST", url, data=body, headers=headers)).status)
 
-    Dispatcher(outbox, send, poll_seconds=0.05, send_seconds=0.5).run(threading.Event())
+    Dispatcher(outbox, send, within=client, poll_seconds=0.05, send_seconds=0.5).run(
+        threading.Event()
+    )
 
 
 if __name__ == "__main__":

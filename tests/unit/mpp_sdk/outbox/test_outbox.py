@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Engine, func, insert, select, text
+from sqlalchemy import Connection, Engine, func, insert, select, text, true
 
 from mpp_sdk.errors import IllegalTransition, NotFound
 from mpp_sdk.ids import new_id
@@ -26,8 +26,10 @@ from mpp_sdk.outbox import (
     NewEvent,
     NoResponse,
     Outbox,
+    Recorded,
     Response,
     Sent,
+    Settlement,
     canonical_json,
     merge,
 )
@@ -434,6 +436,16 @@ def test_a_parked_lane_does_not_touch_another(engine: Engine, outbox: Outbox) ->
     assert give(outbox, OK) == [event_id]
 
 
+def test_what_arrives_for_a_parked_lane_holds_up_no_other(engine: Engine, outbox: Outbox) -> None:
+    enqueue(engine, outbox, *(new_event("dead", str(number)) for number in range(10)))
+    give(outbox, DOWN)
+    with engine.begin() as connection:
+        waiting = [{"lane": "dead", "ordering_key": str(number)} for number in range(2_500)]
+        connection.execute(insert(TABLES.arrival), waiting)
+    (event_id,) = enqueue(engine, outbox, new_event("alive"))
+    assert ids(outbox.claim("me", 10, NOW)) == [event_id]
+
+
 # ------------------------------------------------------------------ leases
 
 
@@ -510,13 +522,14 @@ def test_claims_that_race_never_share_a_lane(engine: Engine, outbox: Outbox) -> 
 def test_the_listener_reacts_in_the_recording_transaction(engine: Engine) -> None:
     seen: list[tuple[EventState, int]] = []
 
-    def react(connection: Connection, event: Event) -> None:
-        seen.append((event.state, event.attempts))
-        connection.execute(
-            insert(TABLES.arrival).values(lane=f"reaction-{event.state}", ordering_key="r")
-        )
+    def react(connection: Connection, events: Sequence[Event]) -> None:
+        for event in events:
+            seen.append((event.state, event.attempts))
+            connection.execute(
+                insert(TABLES.arrival).values(lane=f"reaction-{event.state}", ordering_key="r")
+            )
 
-    outbox = Outbox(engine, TABLES, SECRET_BOX, on_outcome=react)
+    outbox = Outbox(engine, TABLES, SECRET_BOX, on_outcomes=react)
     enqueue(engine, outbox, new_event())
     give(outbox, DOWN)
     give(outbox, OK, NOW + seconds(5))
@@ -527,10 +540,10 @@ def test_the_listener_reacts_in_the_recording_transaction(engine: Engine) -> Non
 
 
 def test_an_outcome_whose_listener_fails_is_not_recorded(engine: Engine) -> None:
-    def fail(connection: Connection, event: Event) -> None:
+    def fail(connection: Connection, events: Sequence[Event]) -> None:
         raise RuntimeError("no")
 
-    failing = Outbox(engine, TABLES, SECRET_BOX, on_outcome=fail)
+    failing = Outbox(engine, TABLES, SECRET_BOX, on_outcomes=fail)
     (event_id,) = enqueue(engine, failing, new_event())
     (claim,) = failing.claim("me", 10, NOW)
     with pytest.raises(RuntimeError):
@@ -539,6 +552,99 @@ def test_an_outcome_whose_listener_fails_is_not_recorded(engine: Engine) -> None
     with engine.connect() as connection:
         assert failing.list_attempts(connection, event_id, limit=5) == []
     assert give(Outbox(engine, TABLES, SECRET_BOX), OK, NOW + seconds(60)) == [event_id]
+
+
+def test_a_listener_that_fails_for_one_event_leaves_the_others_recorded(engine: Engine) -> None:
+    calls: list[int] = []
+
+    def react(connection: Connection, events: Sequence[Event]) -> None:
+        calls.append(len(events))
+        connection.execute(
+            insert(TABLES.arrival),
+            [{"lane": f"after-{event.ordering_key}", "ordering_key": "r"} for event in events],
+        )
+        if any(event.ordering_key == "bad" for event in events):
+            raise RuntimeError("no")
+
+    outbox = Outbox(engine, TABLES, SECRET_BOX, on_outcomes=react)
+    enqueue(
+        engine,
+        outbox,
+        *(new_event(key=key) for key in ("good", "bad", "better")),
+        new_event("platform-b", "other"),
+    )
+    claims = outbox.claim("me", 10, NOW)
+    results = outbox.settle(
+        [
+            Settlement(claim.lease, [sent(event, OK) for event in claim.events], release=True)
+            for claim in claims
+        ],
+        NOW,
+    )
+    assert calls == [4, 1, 1, 1, 1]
+    bad = next(event for event in claims[0].events if event.ordering_key == "bad")
+    failures = [result.failed for result in results if isinstance(result, Recorded)]
+    assert [list(failed) for failed in failures] == [[bad.event_id], []]
+    by_key = {}
+    for claim in claims:
+        for event in claim.events:
+            by_key[event.ordering_key] = read(engine, outbox, event.event_id)
+    assert {key for key, event in by_key.items() if event.state is EventState.DELIVERED} == {
+        "good",
+        "better",
+        "other",
+    }
+    assert (by_key["bad"].state, by_key["bad"].attempts) == (EventState.QUEUED, 0)
+    with engine.connect() as connection:
+        arrived = set(connection.execute(select(TABLES.arrival.c.lane)).scalars())
+    assert arrived == {"after-good", "after-better", "after-other"}
+    again = outbox.claim("me", 10, NOW + seconds(60))
+    assert bad.event_id in ids(again)
+
+
+def test_what_follows_an_event_that_could_not_be_recorded_comes_again_behind_it(
+    engine: Engine,
+) -> None:
+    trouble: list[object] = []
+
+    def react(connection: Connection, events: Sequence[Event]) -> None:
+        if any(event.event_id in trouble for event in events):
+            raise RuntimeError("no")
+
+    outbox = Outbox(engine, TABLES, SECRET_BOX, on_outcomes=react)
+    first, second = enqueue(engine, outbox, new_event(key="one"), new_event(key="one"))
+    trouble.append(first)
+    (claim,) = outbox.claim("me", 10, NOW)
+    assert ids([claim]) == [first, second]
+    outbox.settle(
+        [Settlement(claim.lease, [sent(event, OK) for event in claim.events], release=True)], NOW
+    )
+    assert {read(engine, outbox, one).state for one in (first, second)} == {EventState.QUEUED}
+    trouble.clear()
+    assert give(outbox, OK, NOW + seconds(60)) == [first, second]
+
+
+def test_many_lanes_are_settled_at_once_and_a_lost_one_harms_no_other(
+    engine: Engine, outbox: Outbox
+) -> None:
+    made = enqueue(engine, outbox, *(new_event(f"platform-{number}") for number in range(30)))
+    first = outbox.claim("slow", 1, NOW)
+    claims = first + outbox.claim("me", 100, NOW + seconds(1))
+    assert sorted(ids(claims)) == sorted(made)
+    (taken,) = outbox.claim("other", 1, NOW + seconds(60.5))
+    assert taken.lease.lane == first[0].lease.lane
+    results = outbox.settle(
+        [
+            Settlement(claim.lease, [sent(event, OK) for event in claim.events], release=True)
+            for claim in claims
+        ],
+        NOW + seconds(60.6),
+    )
+    assert isinstance(results[0], LeaseLost)
+    assert all(isinstance(result, Recorded) for result in results[1:])
+    states = [read(engine, outbox, event_id).state for event_id in made]
+    assert states.count(EventState.DELIVERED) == 29
+    assert read(engine, outbox, ids(first)[0]).state is EventState.QUEUED
 
 
 # ------------------------------------------------------------------ secrets
@@ -626,21 +732,6 @@ def test_events_are_listed_by_page_and_filter(engine: Engine, outbox: Outbox) ->
             outbox.read_event(connection, new_id())
 
 
-def test_delivered_events_are_forgotten_and_others_kept(engine: Engine, outbox: Outbox) -> None:
-    old, dead = enqueue(engine, outbox, new_event(), new_event())
-    give(outbox, OK, count=1)
-    give(outbox, Response(410), count=1)
-    new, waiting = enqueue(engine, outbox, new_event(), new_event())
-    give(outbox, OK, NOW + seconds(10), count=1)
-    with engine.begin() as connection:
-        assert outbox.forget_delivered(connection, NOW + seconds(5)) == 1
-        assert outbox.forget_delivered(connection, NOW + seconds(5)) == 0
-        left = outbox.list_events(connection, EventFilter(), limit=10)
-        assert [event.event_id for event in left] == [waiting, new, dead]
-        assert outbox.list_attempts(connection, old, limit=10) == []
-        assert len(outbox.list_attempts(connection, dead, limit=10)) == 1
-
-
 # ------------------------------------------------------------------ cost
 
 
@@ -683,3 +774,55 @@ def test_the_hot_queries_use_their_indexes(engine: Engine, outbox: Outbox) -> No
         assert (
             connection.execute(select(func.count()).select_from(TABLES.event)).scalar_one() > 5_000
         )
+
+
+@ON_POSTGRESQL
+def test_two_dispatchers_of_the_same_lanes_do_not_wait_for_each_other_in_a_circle(
+    engine: Engine, outbox: Outbox
+) -> None:
+    names = ("B", "a")  # in a language's order it would be the other way round
+    lane = TABLES.lane
+    enqueue(engine, outbox, *(new_event(lane=name) for name in names))
+    claims = outbox.claim("one", 10, NOW)
+    enqueue(engine, outbox, *(new_event(lane=name) for name in names))
+    other = Outbox(engine, TABLES, SECRET_BOX)
+    with ThreadPoolExecutor(2) as threads:
+        with engine.begin() as connection:  # each has begun before either can end
+            connection.execute(select(lane).where(lane.c.name == "a").with_for_update())
+            settling = threads.submit(
+                outbox.settle,
+                [Settlement(one.lease, [sent(one.events[0], OK)]) for one in claims],
+                NOW,
+            )
+            await_waiting(engine, 1)
+            claiming = threads.submit(other.claim, "other", 10, NOW)
+            await_waiting(engine, 2)
+        assert [type(one) for one in settling.result(20)] == [Recorded, Recorded]
+        assert claiming.result(20) == []
+
+
+def await_waiting(engine: Engine, count: int) -> None:
+    """Return once so many transactions wait for a lock."""
+    deadline = time.monotonic() + 20
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while True:
+        with engine.connect() as connection:
+            if connection.execute(query).scalar_one() == count:
+                return
+        assert time.monotonic() < deadline, "they do not wait"
+        time.sleep(0.01)
+
+
+def test_nothing_is_claimed_while_deliveries_are_held_not_even_what_is_expected(
+    engine: Engine, outbox: Outbox
+) -> None:
+    enqueue(engine, outbox, new_event())
+    holding = Outbox(engine, TABLES, SECRET_BOX, held=true())
+    assert holding.claim("me", 10, NOW, expected=True) == []
+    (claim,) = outbox.claim("me", 10, NOW, expected=True)
+    outbox.release(claim.lease, [], NOW)
+    assert holding.claim("me", 10, NOW, expected=True) == []
+    assert len(ids(outbox.claim("me", 10, NOW))) == 1

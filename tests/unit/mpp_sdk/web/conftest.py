@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 import requests
 
+from mpp_sdk.logs import FieldsFormatter
+from mpp_sdk.readiness import Readiness
 from mpp_sdk.web.access_log import LOGGER
 from mpp_sdk.web.binding import bind, methods_of
 from mpp_sdk.web.call import no_edge
 from mpp_sdk.web.contract import Contract
 from mpp_sdk.web.docs import docs_routes
-from mpp_sdk.web.server import BackgroundServer, compose, health_route
+from mpp_sdk.web.health import health_routes
+from mpp_sdk.web.server import BackgroundServer, compose
 
 from . import probe
 
@@ -39,14 +42,6 @@ class Probe:
         return self.call("POST", path, data=data, headers={"Content-Type": "application/json"})
 
 
-def check_health() -> None:
-    if check_health_failure:
-        raise check_health_failure[0]
-
-
-check_health_failure: list[Exception] = []
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[Probe]:
     handlers = probe.Handlers()
@@ -59,7 +54,7 @@ def running() -> Iterator[Probe]:
         body_limit=LIMIT,
         threads=4,
     )
-    app = compose([bound], [*docs_routes([bound]), health_route(check_health)])
+    app = compose([bound], [*docs_routes([bound]), *health_routes(Readiness())])
     with BackgroundServer(app) as url:
         served = Probe(url, handlers)
         yield served
@@ -82,7 +77,7 @@ def access_lines() -> Iterator[list[dict[str, Any]]]:
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(json.loads(record.getMessage()))
+            lines.append(json.loads(FieldsFormatter().format(record)))
 
     collector = Collector()
     level = LOGGER.level

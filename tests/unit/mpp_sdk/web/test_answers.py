@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from sqlalchemy.exc import OperationalError
 
-from . import conftest, probe
+from . import probe
 from .conftest import Probe
 from .test_bad_input import GOOD, problem
 
@@ -245,17 +244,6 @@ def test_an_unforeseen_error_is_logged_and_not_told(
     assert correlation_id in record.getMessage()
     assert record.exc_info is not None
     assert "secret" in str(record.exc_info[1])
-
-
-def test_the_health_page_tells_of_a_lost_database(
-    server: Probe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert requests.get(server.url + "/healthz", timeout=10).json() == {"status": "ok"}
-
-    lost = OperationalError("SELECT 1", {}, Exception("gone"))
-    monkeypatch.setattr(conftest, "check_health_failure", [lost])
-
-    assert problem(requests.get(server.url + "/healthz", timeout=10), 503)
 
 
 def test_a_correlation_id_is_taken_over_or_made(server: Probe) -> None:
