@@ -32,15 +32,15 @@ def oldest_under_way(market_player_id: UUID) -> datetime | None:
     return found
 
 
-def is_under_way(market_player_id: UUID, subscription_id: UUID) -> bool:
-    """Return whether a platform is still to be told something of a subscription."""
+def was_under_way(market_player_id: UUID, subscription_id: UUID, moment: datetime) -> bool:
+    """Return whether a platform was still to be told something of a subscription at a moment."""
     event = OUTBOX.event.c
     found = current_session().scalar(
         select(event.position)
         .where(
             event.lane == str(market_player_id),
             event.ordering_key == str(subscription_id),
-            event.finished_at.is_(None),
+            event.finished_at.is_(None) | (event.finished_at >= moment),
         )
         .limit(1)
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from marketplace.delivery import recovering as deliveries
@@ -32,10 +33,13 @@ class Found:
     market_player_id: UUID | None = None
 
 
-def compare(subscription_id: UUID, copies: Mapping[UUID, HeldServiceOffer]) -> list[Found]:
+def compare(
+    subscription_id: UUID, copies: Mapping[UUID, HeldServiceOffer], asked_at: datetime
+) -> list[Found]:
     """Bring a subscription to what both platforms hold, where that is safe; return what was found.
 
-    copies has each company's own. A company speaks for itself alone: a copy in which it has another
+    copies has each company's own, asked_at is when the first of them was asked for: what a platform
+    has been told since then says nothing of what it held. A company speaks for itself alone: a copy in which it has another
     part than it says is taken for nothing.
     """
     found: list[Found] = []
@@ -59,7 +63,7 @@ def compare(subscription_id: UUID, copies: Mapping[UUID, HeldServiceOffer]) -> l
     row = recovering.find(subscription_id)
     if row is None:
         return [*found, _unknown(by_role)]
-    return [*found, *_known(row, by_role)]
+    return [*found, *_known(row, by_role, asked_at)]
 
 
 def _unknown(by_role: Mapping[PlatformRole, HeldServiceOffer]) -> Found:
@@ -93,7 +97,9 @@ def _unknown(by_role: Mapping[PlatformRole, HeldServiceOffer]) -> Found:
     )
 
 
-def _known(row: Subscription, by_role: Mapping[PlatformRole, HeldServiceOffer]) -> list[Found]:
+def _known(
+    row: Subscription, by_role: Mapping[PlatformRole, HeldServiceOffer], asked_at: datetime
+) -> list[Found]:
     found = []
     agreeing = {}
     for role, offer in by_role.items():
@@ -123,7 +129,7 @@ def _known(row: Subscription, by_role: Mapping[PlatformRole, HeldServiceOffer]) 
             )
         )
         return found
-    return [*found, *_conflicts(row, agreeing)]
+    return [*found, *_conflicts(row, agreeing, asked_at)]
 
 
 def _agreed_end(
@@ -136,7 +142,9 @@ def _agreed_end(
     return offer if SubscriptionState(offer.state.value) in ENDED else None
 
 
-def _conflicts(row: Subscription, agreeing: Mapping[PlatformRole, HeldServiceOffer]) -> list[Found]:
+def _conflicts(
+    row: Subscription, agreeing: Mapping[PlatformRole, HeldServiceOffer], asked_at: datetime
+) -> list[Found]:
     expected = row.state
     if expected is SubscriptionState.PENDING:  # a platform holds it from its confirmation on
         expected = SubscriptionState.ACTIVE
@@ -144,7 +152,7 @@ def _conflicts(row: Subscription, agreeing: Mapping[PlatformRole, HeldServiceOff
     for role, offer in agreeing.items():
         player = recovering.party(offer, role)
         held = offer.state.value
-        if held == expected or deliveries.is_under_way(player, row.id):
+        if held == expected or deliveries.was_under_way(player, row.id, asked_at):
             continue
         found.append(
             Found(

@@ -173,6 +173,7 @@ class _Run:
             with self._working():
                 self._take_events(run_id, player, events.items, events.next_cursor, asked_at)
         while (row := self._progress(run_id, player)).step is Step.SUBSCRIPTIONS:
+            asked_at = now()
             offers = platform.service_offers(row.cursor)
             ids = [one.subscription_id for one in offers.items]
             _check_order(row.after_id, ids, offers.next_cursor)
@@ -191,6 +192,7 @@ class _Run:
                             resynchronisation_id=run_id,
                             subscription_id=offer.subscription_id,
                             market_player_id=player,
+                            asked_at=asked_at,
                             offer=offer,
                         )
                     )
@@ -255,7 +257,8 @@ class _Run:
     def _compare(self, run_id: UUID, subscription_id: UUID) -> None:
         copies = repository.copies(run_id, subscription_id)
         by_player = {copy.market_player_id: copy.offer for copy in copies}
-        for found in compare(subscription_id, by_player):
+        asked_at = min(copy.asked_at for copy in copies)
+        for found in compare(subscription_id, by_player, asked_at):
             _add(
                 run_id,
                 Finding(

@@ -63,6 +63,7 @@ class HeldCopy(Base):
     )
     subscription_id: Mapped[UUID] = mapped_column(primary_key=True)
     market_player_id: Mapped[UUID] = mapped_column(primary_key=True)
+    asked_at: Mapped[datetime]
     offer: Mapped[HeldServiceOffer] = mapped_column(ModelColumn(HeldServiceOffer))
 
 

@@ -159,6 +159,7 @@ def _create_recovery() -> None:
         sa.Column("resynchronisation_id", sa.Uuid(), nullable=False),
         sa.Column("subscription_id", sa.Uuid(), nullable=False),
         sa.Column("market_player_id", sa.Uuid(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("offer", sa.JSON(none_as_null=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["resynchronisation_id"],

@@ -181,7 +181,8 @@ def test_without_the_client_of_rabbitmq_its_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("FLEXAGORA_BROKER_URL", "amqp://127.0.0.1:1")
-    monkeypatch.delitem(sys.modules, "dramatiq.brokers.rabbitmq", raising=False)
+    for using in ("marketplace.delivery.quorum", "dramatiq.brokers.rabbitmq"):  # imported before
+        monkeypatch.delitem(sys.modules, using, raising=False)
     monkeypatch.setitem(sys.modules, "pika", None)
     refused = run(command, exit_code=1)
     assert "pip install 'flexagora[rabbitmq]'" in refused

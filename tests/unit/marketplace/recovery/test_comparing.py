@@ -1,5 +1,6 @@
 """What two platforms agree on comes back; what one says alone does not."""
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -72,9 +73,12 @@ def renamed(held: dict[UUID, HeldServiceOffer]) -> tuple[UUID, dict[UUID, HeldSe
 
 
 def compared(
-    market: Market, subscription_id: UUID, held: dict[UUID, HeldServiceOffer]
+    market: Market,
+    subscription_id: UUID,
+    held: dict[UUID, HeldServiceOffer],
+    asked_at: datetime | None = None,
 ) -> list[Found]:
-    return market.call(None, compare, subscription_id, held)
+    return market.call(None, compare, subscription_id, held, asked_at or clock.now())
 
 
 def kinds(found: list[Found]) -> list[tuple[str, str]]:
@@ -214,6 +218,8 @@ def test_what_one_holds_otherwise_is_a_conflict(
     assert compared(market, known, held) == []  # something is on its way there
     with market.working(None):
         current_session().execute(update(OUTBOX.event).values(finished_at=clock.now()))
+    before = clock.now() - timedelta(minutes=1)
+    assert compared(market, known, held, before) == []  # it has come there since
     [found] = compared(market, known, held)
     assert kinds([found]) == [("STATE_CONFLICT", "OPEN")]
     assert found.market_player_id == provider.id
