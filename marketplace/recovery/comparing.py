@@ -39,8 +39,8 @@ def compare(
     """Bring a subscription to what both platforms hold, where that is safe; return what was found.
 
     copies has each company's own, asked_at is when the first of them was asked for: what a platform
-    has been told since then says nothing of what it held. A company speaks for itself alone: a copy in which it has another
-    part than it says is taken for nothing.
+    has been told since then says nothing of what it held. A company speaks for itself alone: a copy
+    in which it has another part than it says is taken for nothing.
     """
     found: list[Found] = []
     by_role: dict[PlatformRole, HeldServiceOffer] = {}
