@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TextIO
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from mpp_sdk import correlation, tracing
 
 _FIELDS = "flexagora_fields"
-_ENCODER = json.JSONEncoder(default=str)
 _QUIET = ("alembic", "pika", "dramatiq")
 
 
@@ -59,6 +60,8 @@ def configure(form: LogFormat | None) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
+    # Nothing here shows them, and looking them up costs each line as much as writing it.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     threading.excepthook = _log_thread
 
 
@@ -135,7 +138,10 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _json(line: Mapping[str, object]) -> str:
-    return _ENCODER.encode(line)
+    try:
+        return to_json(line, fallback=str).decode()
+    except PydanticSerializationError:  # a text that is none in UTF-8, which this one escapes
+        return json.dumps(line, default=str)
 
 
 def _log_thread(ended: threading.ExceptHookArgs) -> None:

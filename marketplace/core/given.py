@@ -4,13 +4,11 @@ On PostgreSQL they are one parameter, in JSON, so that the statement's text is t
 number of rows: it is compiled, parsed and planned once, and no value is converted by itself.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import (
     JSON,
     Connection,
@@ -154,15 +152,4 @@ def _values(table: Table, names: tuple[str, ...]) -> TableValuedAlias:
 
 
 def _as_parameter(rows: Sequence[Row]) -> dict[str, str]:
-    return {_GIVEN: _ENCODER.encode(rows)}
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.isoformat()
-    raise TypeError(f"{value!r} cannot be given to the database")
-
-
-_ENCODER = json.JSONEncoder(default=_plain)
+    return {_GIVEN: to_json(rows).decode()}

@@ -4,7 +4,7 @@ That are rows that are written down and never read again by whoever writes them 
 and the changes of rows whose kind says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
@@ -68,5 +68,12 @@ def _write_changed(session: Session) -> None:
         values = [{name: getattr(row, name) for name in names} for row in rows]
         if update_given(session.connection(), table, values) != len(rows):
             raise StaleDataError(f"Rows of {table.name} are gone.")
-        for row in rows:
-            session.expunge(row)
+        _forget(session, rows)
+
+
+def _forget(session: Session, rows: Sequence[Base]) -> None:
+    if not session.new and not session.deleted and len(session.dirty) == len(rows):
+        session.expunge_all()  # nothing is left to write, and one by one takes long
+        return
+    for row in rows:
+        session.expunge(row)

@@ -9,6 +9,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mpp_sdk.web.writing import GatheringTransport
+
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20.0
 _ANSWER = (
@@ -26,7 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Take up a connection; its first request is waited for no longer than any other."""
-        super().connection_made(transport)
+        super().connection_made(GatheringTransport(transport, self.loop))
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -265,8 +265,10 @@ def plan(world: World, random: Random, kills: int) -> list[Planned]:
 
 def _killing(process: Process, step: Step | None, passage: int) -> Callable[[Faults], None]:
     def do(faults: Faults) -> None:
-        if step is not None and faults.world.supervisor.kill_at(process, step, passage, 3.0):
-            return
+        if step is not None:
+            _until_it_answers(process)  # one that only starts comes to no step
+            if faults.world.supervisor.kill_at(process, step, passage, 3.0):
+                return
         before = _kills(faults.world, process)
         for _ in range(3):  # it may just have ended for another reason
             faults.kill(process)
@@ -274,6 +276,12 @@ def _killing(process: Process, step: Step | None, passage: int) -> Callable[[Fau
                 return
 
     return do
+
+
+def _until_it_answers(process: Process) -> None:
+    deadline = time.monotonic() + _REACH_S
+    while not process.answers() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _kills(world: World, process: Process) -> int:
