@@ -392,7 +392,6 @@ class Claiming:
 
 def arrive(tables: OutboxTables, connection: Connection, keys: Iterable[tuple[str, str]]) -> None:
     """Note that there are events of these lanes and keys; the next claim looks at them."""
-    connection.execute(
-        insert(tables.arrival),
-        [{"lane": lane, "ordering_key": ordering_key} for lane, ordering_key in keys],
-    )
+    rows = [{"lane": lane, "ordering_key": key} for lane, key in dict.fromkeys(keys)]
+    if rows:
+        connection.execute(insert(tables.arrival), rows)

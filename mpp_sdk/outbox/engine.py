@@ -36,7 +36,7 @@ from mpp_sdk.outbox.model import (
 )
 from mpp_sdk.outbox.policy import BreakerPolicy, EventState, RetryPolicy
 from mpp_sdk.outbox.recording import ListenerFailed, OutcomeListener, Recording
-from mpp_sdk.outbox.replaying import QUEUED_AGAIN
+from mpp_sdk.outbox.resending import QUEUED_AGAIN
 from mpp_sdk.outbox.rows import event_columns, event_of
 from mpp_sdk.outbox.tables import OutboxTables
 from mpp_sdk.secrets import SecretBox
@@ -93,8 +93,7 @@ class Outbox:
     def enqueue_all(self, connection: Connection, new: Sequence[NewEvent]) -> None:
         """Write events, at least one, in their order. Raises as `enqueue`."""
         connection.execute(insert(self._tables.event), [self._values(one) for one in new])
-        arrived = dict.fromkeys((one.lane, one.ordering_key) for one in new)
-        arrive(self._tables, connection, arrived)
+        arrive(self._tables, connection, [(one.lane, one.ordering_key) for one in new])
 
     def _values(self, new: NewEvent) -> dict[str, Any]:
         encrypted = None

@@ -39,7 +39,9 @@ from mpp_sdk import clock
 from mpp_sdk.database import UtcDateTime
 from mpp_sdk.errors import IllegalTransition, NotFound
 from mpp_sdk.ids import new_id
+from mpp_sdk.outbox.claiming import arrive
 from mpp_sdk.outbox.policy import BreakerState, EventState, LaneMode
+from mpp_sdk.outbox.resending import QUEUED_AGAIN
 from mpp_sdk.outbox.tables import OutboxTables
 
 _LOOKED_AT = 10_000
@@ -439,23 +441,7 @@ class Replays:
             .where(event.c.position.in_([row.position for row in rows]))
             .values(QUEUED_AGAIN)
         )
-        arrived = dict.fromkeys((row.lane, row.ordering_key) for row in rows)
-        connection.execute(
-            insert(self._outbox.arrival),
-            [{"lane": lane, "ordering_key": ordering_key} for lane, ordering_key in arrived],
-        )
-
-
-QUEUED_AGAIN: dict[str, Any] = {
-    "state": EventState.QUEUED,
-    "failures": 0,
-    "first_attempt_at": None,
-    "next_attempt_at": None,
-    "not_before": None,
-    "finished_at": None,
-    "dead_reason": None,
-}
-"""What a finished event has when it is queued again; attempts go on counting."""
+        arrive(self._outbox, connection, [(row.lane, row.ordering_key) for row in rows])
 
 
 def is_dead(event: Table) -> ColumnElement[bool]:

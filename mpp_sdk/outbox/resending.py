@@ -6,13 +6,26 @@ and that the receiver holds no more is queued again, under its own id.
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
+from mpp_sdk.outbox.claiming import arrive
 from mpp_sdk.outbox.model import Event
 from mpp_sdk.outbox.policy import EventState
 from mpp_sdk.outbox.tables import OutboxTables
+
+QUEUED_AGAIN: dict[str, Any] = {
+    "state": EventState.QUEUED,
+    "failures": 0,
+    "first_attempt_at": None,
+    "next_attempt_at": None,
+    "not_before": None,
+    "finished_at": None,
+    "dead_reason": None,
+}
+"""What a finished event has when it is queued again; attempts go on counting."""
 
 
 def delivered_events(
@@ -55,17 +68,10 @@ def queue_again(
     rows = connection.execute(
         update(event)
         .where(event.c.event_id.in_(event_ids), event.c.state == EventState.DELIVERED)
-        .values(
-            state=EventState.QUEUED,
-            failures=0,
-            first_attempt_at=None,
-            next_attempt_at=None,
-            not_before=None,
-            finished_at=None,
-        )
+        .values(QUEUED_AGAIN)
         .returning(event.c.event_id, event.c.lane, event.c.ordering_key)
     ).all()
-    _arrive(connection, tables, {(row.lane, row.ordering_key) for row in rows})
+    arrive(tables, connection, [(row.lane, row.ordering_key) for row in rows])
     return [row.event_id for row in rows]
 
 
@@ -88,14 +94,4 @@ def mark_delivered(
             encrypted_secrets=None,
         )
     )
-    _arrive(connection, tables, {(event.lane, event.ordering_key)})
-
-
-def _arrive(
-    connection: Connection, tables: OutboxTables, keys: Collection[tuple[str, str]]
-) -> None:
-    if keys:
-        connection.execute(
-            insert(tables.arrival),
-            [{"lane": lane, "ordering_key": key} for lane, key in sorted(keys)],
-        )
+    arrive(tables, connection, [(event.lane, event.ordering_key)])

@@ -1,6 +1,5 @@
 """PostgreSQL for the tests: a server that is reachable or started, and private ones to kill."""
 
-import os
 import secrets
 import shutil
 import signal
@@ -14,15 +13,16 @@ from pathlib import Path
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
+from examples.demo.processes import free_port
 from tests.services.processes import (
     CannotStart,
     Killable,
     Server,
     account,
     can_install,
-    free_port,
     give_to,
     install,
+    running,
 )
 
 DEFAULT_URL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -38,15 +38,11 @@ def provide() -> Server:
 
     In this order: the one named in FLEXAGORA_TEST_POSTGRES_URL; one on the loopback address; one
     started in a container; one started from installed binaries; as root on Debian, one installed
-    first. Raises NoPostgreSQL when nothing of this is possible.
+    first. Raises CannotStart when nothing of this is possible.
     """
-    configured = os.environ.get("FLEXAGORA_TEST_POSTGRES_URL")
-    if configured:
-        if not _answers(configured):
-            raise NoPostgreSQL("FLEXAGORA_TEST_POSTGRES_URL names a server that does not answer.")
-        return Server(configured, _nothing)
-    if _answers(DEFAULT_URL):
-        return Server(DEFAULT_URL, _nothing)
+    found = running("FLEXAGORA_TEST_POSTGRES_URL", DEFAULT_URL, _answers)
+    if found is not None:
+        return found
     for engine in ("docker", "podman"):
         if shutil.which(engine) and _runs([engine, "info"]):
             return start_in_container(engine)
@@ -203,7 +199,3 @@ def _runs(command: list[str]) -> bool:
 
 def _quietly(command: list[str]) -> None:
     subprocess.run(command, check=False, capture_output=True)
-
-
-def _nothing() -> None:
-    """A server that was there before stays there."""

@@ -3,10 +3,8 @@
 import contextlib
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,20 +27,21 @@ class Server:
     stop: Callable[[], None]
 
 
-def free_port() -> int:
-    """Return a port of the loopback address that nothing listens on.
+def running(variable: str, default: str, answers: Callable[[str], bool]) -> Server | None:
+    """Return the server that a variable of the environment names, else the one of this machine.
 
-    It lies below those that a system gives to outgoing connections: one of these could take it
-    before a server does.
+    None when nothing answers at its usual address. Raises CannotStart when the one that is named
+    does not answer.
     """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+    named = os.environ.get(variable)
+    if named and not answers(named):
+        raise CannotStart(f"{variable} names a server that does not answer.")
+    url = named or default
+    return Server(url, _leave) if named or answers(default) else None
+
+
+def _leave() -> None:
+    """Leave what was there before as it is."""
 
 
 def account(*names: str) -> str | None:

@@ -12,15 +12,16 @@ from pathlib import Path
 import pika
 import pika.exceptions
 
+from examples.demo.processes import free_port
 from tests.services.processes import (
     CannotStart,
     Killable,
     Server,
     account,
     can_install,
-    free_port,
     give_to,
     install,
+    running,
 )
 
 DEFAULT_URL = "amqp://guest:guest@127.0.0.1:5672"
@@ -46,16 +47,12 @@ def provide() -> Server:
     """Return a broker that answers.
 
     In this order: the one named in FLEXAGORA_TEST_RABBITMQ_URL; one on the loopback address; one
-    started from installed files; as root on Debian, one installed first. Raises NoRabbitMQ when
+    started from installed files; as root on Debian, one installed first. Raises CannotStart when
     nothing of this is possible.
     """
-    configured = os.environ.get("FLEXAGORA_TEST_RABBITMQ_URL")
-    if configured:
-        if not _answers(configured):
-            raise NoRabbitMQ("FLEXAGORA_TEST_RABBITMQ_URL names a broker that does not answer.")
-        return Server(configured, _nothing)
-    if _answers(DEFAULT_URL):
-        return Server(DEFAULT_URL, _nothing)
+    found = running("FLEXAGORA_TEST_RABBITMQ_URL", DEFAULT_URL, _answers)
+    if found is not None:
+        return found
     stack = ExitStack()
     broker = stack.enter_context(private_rabbitmq())
     return Server(broker.url, stack.close)
@@ -222,7 +219,3 @@ def _answers(url: str) -> bool:
     except (pika.exceptions.AMQPError, OSError):
         return False
     return True
-
-
-def _nothing() -> None:
-    """A broker that was there before stays there."""

@@ -19,11 +19,12 @@ import requests
 from cryptography.fernet import Fernet
 
 from examples.demo.companies import sign_in
+from examples.demo.processes import free_port
 from mpp_sdk.contracts.marketplace.client import MarketplaceClient
 from tests.services.certificates import Authority, Certificate
 from tests.services.nginx import private_nginx
 from tests.services.postgresql import private_postgresql
-from tests.services.processes import Killable, free_port
+from tests.services.processes import Killable
 from tests.services.rabbitmq import private_rabbitmq
 
 TEMPLATE = Path(__file__).parents[2] / "docker" / "nginx" / "nginx.conf.template"
