@@ -21,6 +21,7 @@ from marketplace.identity import recovering as companies
 from marketplace.identity.directory import PlatformDirectory
 from marketplace.identity.service import address_policy
 from marketplace.recovery import repository
+from marketplace.recovery.alone import alone
 from marketplace.recovery.calls import NotReached, NotSupported, Recovery
 from marketplace.recovery.comparing import compare
 from marketplace.recovery.domain import FindingKind, FindingOutcome, Step
@@ -59,14 +60,15 @@ def resynchronise(
 
     since is from when on something may be missing, by default an hour before the backup that was
     restored last. Returns the run's id. When it is done, deliveries are held no more. Raises
-    InvalidInput when nobody can tell since when.
+    InvalidInput when nobody can tell since when, Conflict while another one runs.
     """
     run = _Run(environment, actor, tell)
-    run_id = run.begin(since)
-    run.over_platforms(run_id, (Step.EVENTS, Step.SUBSCRIPTIONS), run.collect)
-    run.reconcile(run_id)
-    run.over_platforms(run_id, (Step.NOTIFICATIONS,), run.replay)
-    run.finish(run_id)
+    with alone(environment):
+        run_id = run.begin(since)
+        run.over_platforms(run_id, (Step.EVENTS, Step.SUBSCRIPTIONS), run.collect)
+        run.reconcile(run_id)
+        run.over_platforms(run_id, (Step.NOTIFICATIONS,), run.replay)
+        run.finish(run_id)
     return run_id
 
 

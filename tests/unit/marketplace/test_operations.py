@@ -15,9 +15,11 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from examples.demo.companies import wait_until
 from marketplace.app import Application, open_environment
-from marketplace.core import migrations
+from marketplace.core import backup, migrations
+from marketplace.core.actor import MARKETPLACE
 from marketplace.core.settings import Settings
 from marketplace.delivery import queue
+from mpp_sdk.clock import now
 from mpp_sdk.database import open_database
 from mpp_sdk.web.server import BackgroundServer
 
@@ -81,6 +83,15 @@ def test_metrics_are_at_the_operations_port_and_nowhere_else(served: Running) ->
     for state in ("QUEUED", "RETRYING", "DEAD"):
         assert found["flexagora_delivery_events", state] == 0
     assert found["process_resident_memory_bytes",] > 1_000_000
+
+
+def test_it_shows_that_deliveries_are_held_after_a_restoration(served: Running) -> None:
+    assert served.metrics()["flexagora_deliveries_held",] == 0
+
+    engine = served.application.environment.engine
+    backup.mark(engine, now(), None, MARKETPLACE)
+
+    wait_until("The hold", lambda: served.metrics()["flexagora_deliveries_held",] == 1 or None)
 
 
 def test_calls_are_counted_by_operation_and_never_by_path(served: Running) -> None:
