@@ -24,6 +24,7 @@ from marketplace.core.notices import Outcome, check_occurred_at, is_outdated
 from marketplace.core.paging import Page
 from marketplace.core.read_ahead import add, note
 from marketplace.core.unit_of_work import current_session
+from marketplace.delivery.service import has_heard
 from marketplace.subscriptions import service as subscriptions
 from marketplace.subscriptions.domain import ENDED, SubscriptionState
 from marketplace.subscriptions.listeners import Agreement, PodKey
@@ -52,12 +53,28 @@ class _Obstacle:
     since: datetime | None
 
 
+@dataclass(frozen=True)
+class _Ruling:
+    """What becomes of a notification. held: it waits until its subscription is resumed."""
+
+    outcome: Outcome
+    held: bool = False
+
+
+_APPLIED, _SUPERSEDED = _Ruling(Outcome.APPLIED), _Ruling(Outcome.SUPERSEDED)
+_HELD = _Ruling(Outcome.SUPERSEDED, held=True)
+_HELD_BECAUSE = "The subscription was suspended, which the platform had not heard of."
+
+
 def apply(change: ActivationChange) -> Outcome:
     """Return what became of a notification.
 
     Raises Conflict for a moment in the future, IllegalTransition for what cannot come after the
     present state, or not under the present state of the subscription and the consent, Gone for what
     cannot come any more because the subscription has ended.
+
+    What became active while its platform had not heard of the suspension yet is held like what was
+    active before: refused, it would hold up what comes after it, a withdrawn consent too.
     """
     agreement = subscriptions.agreement_for_notification(change.subscription_id)
     session = current_session()
@@ -66,7 +83,8 @@ def apply(change: ActivationChange) -> Outcome:
     moment = now()
     check_occurred_at(change.occurred_at, moment)
     row = repository.activation(session, agreement.id, change.pod_id)
-    outcome = _outcome(agreement, row, change, moment)
+    ruling = _ruling(agreement, row, change, moment)
+    outcome = ruling.outcome
     values = {
         "subscription_id": agreement.id,
         "event_id": change.event_id,
@@ -79,8 +97,8 @@ def apply(change: ActivationChange) -> Outcome:
     }
     write_down(session, ActivationNotice, values)
     note(session, ActivationNotice, (agreement.id, change.event_id), outcome)
-    if outcome is Outcome.APPLIED:
-        _become(agreement, row, change, moment)
+    if outcome is Outcome.APPLIED or ruling.held:
+        _become(agreement, row, change, moment, held=ruling.held)
     return outcome
 
 
@@ -148,16 +166,16 @@ def follow_subscription(agreement: Agreement, reason: str) -> None:
             _follow(agreement, row, state, agreement.state_since, reason, held=held)
 
 
-def _outcome(
+def _ruling(
     agreement: Agreement, row: Activation | None, change: ActivationChange, moment: datetime
-) -> Outcome:
+) -> _Ruling:
     if row is not None and is_outdated(change.occurred_at, row.occurred_at):
-        return Outcome.SUPERSEDED
+        return _SUPERSEDED
     if agreement.state in ENDED and change.state not in states_under(agreement.state):
         if agreement.active_since is not None and was_overtaken(
             change.occurred_at, agreement.state_since
         ):
-            return Outcome.SUPERSEDED
+            return _SUPERSEDED
         raise Gone(
             f"The subscription is {agreement.state.value}; no service becomes "
             f"{change.state.value} under it any more."
@@ -166,9 +184,11 @@ def _outcome(
         ACTIVATION.after(row.state, change.state)
     obstacle = _obstacle(agreement, change, moment)
     if obstacle is None:
-        return Outcome.APPLIED
+        return _APPLIED
     if obstacle.since is not None and was_overtaken(change.occurred_at, obstacle.since):
-        return Outcome.SUPERSEDED
+        return _SUPERSEDED
+    if _is_unheard_suspension(agreement, change, moment):
+        return _HELD
     next_states = (
         [state.value for state in ActivationState]
         if row is None
@@ -199,6 +219,18 @@ def _obstacle(agreement: Agreement, change: ActivationChange, moment: datetime) 
     return _consent_obstacle(agreement, change.pod_id, max(moment, change.occurred_at))
 
 
+def _is_unheard_suspension(
+    agreement: Agreement, change: ActivationChange, moment: datetime
+) -> bool:
+    """Return whether nothing but a suspension that its platform has not heard of is in the way."""
+    return (
+        change.state is ActivationState.ACTIVE
+        and agreement.state is SubscriptionState.SUSPENDED
+        and _consent_obstacle(agreement, change.pod_id, max(moment, change.occurred_at)) is None
+        and not has_heard(agreement.provider_id, agreement.id)
+    )
+
+
 def _consent_obstacle(agreement: Agreement, pod_id: str, moment: datetime) -> _Obstacle | None:
     if not agreement.consent_required:
         return None
@@ -219,15 +251,20 @@ def _consent_obstacle(agreement: Agreement, pod_id: str, moment: datetime) -> _O
 
 
 def _become(
-    agreement: Agreement, row: Activation | None, change: ActivationChange, moment: datetime
+    agreement: Agreement,
+    row: Activation | None,
+    change: ActivationChange,
+    moment: datetime,
+    *,
+    held: bool,
 ) -> None:
     before = None if row is None else row.state
     if row is None:
         row = Activation(id=new_id(), subscription_id=agreement.id, pod_id=change.pod_id)
         add(current_session(), (agreement.id, change.pod_id), row)
-    row.state = change.state
-    row.derived = row.held = False
-    row.reason = change.reason
+    row.state = ActivationState.SUSPENDED if held else change.state
+    row.derived = row.held = held
+    row.reason = _HELD_BECAUSE if held else change.reason
     row.occurred_at = change.occurred_at
     row.received_at = moment
     if before is not row.state:

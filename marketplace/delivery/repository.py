@@ -92,6 +92,17 @@ class ReplayListFilter:
     market_player_id: UUID | None = None
 
 
+def has_heard(market_player_id: UUID, subscription_id: UUID) -> bool:
+    """Return whether a platform has acknowledged all that it was to be told of a subscription."""
+    event = OUTBOX.event.c
+    unheard = select(event.position).where(
+        event.lane == str(market_player_id),
+        event.ordering_key == str(subscription_id),
+        event.finished_at.is_(None) | is_dead(OUTBOX.event),
+    )
+    return current_session().scalar(unheard.limit(1)) is None
+
+
 def list_deliveries(wanted: DeliveryFilter, limit: int, cursor: str | None) -> Page[Event]:
     """Return a page of the deliveries that a filter selects, the newest first."""
     event = OUTBOX.event.c

@@ -63,6 +63,11 @@ def enqueue(event: PlatformEvent) -> None:
     _wake_after_commit()
 
 
+def has_heard(market_player_id: UUID, subscription_id: UUID) -> bool:
+    """Return whether a platform has acknowledged all that it was to be told of a subscription."""
+    return repository.has_heard(market_player_id, subscription_id)
+
+
 def list_deliveries(
     *,
     limit: int,

@@ -30,8 +30,10 @@ class NotificationsHandler(ABC):
 
         Sent by the provider's platform whenever the service is activated, suspended or ended for a
         point of delivery. ACTIVE needs an active subscription and, where the service requires it, a
-        granted consent in its period. Once the subscription has ended, only ENDED is still taken;
-        anything else gets 410 and need not be sent again.
+        granted consent in its period. An ACTIVE from a platform that has not acknowledged yet that
+        the subscription was suspended is answered SUPERSEDED: it is suspended with it, and becomes
+        active again when the subscription is resumed. Once the subscription has ended, only ENDED
+        is still taken; anything else gets 410 and need not be sent again.
         """
 
     @abstractmethod

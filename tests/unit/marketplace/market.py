@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from marketplace import app
 from marketplace.activations import service as activations
@@ -29,6 +29,7 @@ from marketplace.core.unit_of_work import current_session, unit_of_work
 from marketplace.delivery import service as delivery
 from marketplace.delivery.domain import EventKind, PlatformRole
 from marketplace.delivery.listeners import Notice, tell
+from marketplace.delivery.tables import OUTBOX
 from marketplace.identity import access
 from marketplace.identity import service as identity
 from marketplace.identity.access import MarketplacePrincipal
@@ -277,6 +278,12 @@ class Market:
             None,
         )
         return self.call(provider, activations.apply, change)
+
+    def all_heard(self) -> None:
+        """Have the platforms acknowledge everything that they were to be told."""
+        with self.working(None):
+            values = {"state": EventState.DELIVERED, "finished_at": clock.now()}
+            current_session().execute(update(OUTBOX.event).values(values))
 
     # What can be seen
 

@@ -137,6 +137,7 @@ def test_a_suspended_subscription_suspends_and_resumes_what_was_active(
     suspend(market, made)
     assert market.activation_state(made, "ACTIVE") == "SUSPENDED"
     assert market.activation_state(made, "ASKED") == "REQUESTED"
+    market.all_heard()
     with pytest.raises(IllegalTransition, match="SUSPENDED"):
         market.activation(provider, made, "ACTIVE", pod="ACTIVE")
     market.consent(provider, made, "WITHDRAWN", pod="WITHDRAWN")
@@ -144,6 +145,25 @@ def test_a_suspended_subscription_suspends_and_resumes_what_was_active(
     assert market.activation_state(made, "ACTIVE") == "ACTIVE"
     assert market.activation_state(made, "PAUSED") == "SUSPENDED"
     assert market.activation_state(made, "ASKED") == "REQUESTED"
+    assert market.activation_state(made, "WITHDRAWN") == "ENDED"
+
+
+def test_what_became_active_before_its_platform_heard_of_the_suspension_holds_nothing_up(
+    market: Market, provider: Company, made: UUID
+) -> None:
+    for pod in ("BEFORE", "NEW", "WITHDRAWN"):
+        market.consent(provider, made, "GRANTED", pod=pod)
+    market.activation(provider, made, "REQUESTED", pod="BEFORE")
+    suspend(market, made)
+    for pod in ("BEFORE", "NEW", "WITHDRAWN"):
+        assert market.activation(provider, made, "ACTIVE", pod=pod) is Outcome.SUPERSEDED
+        assert market.activation_state(made, pod) == "SUSPENDED"
+    assert market.consent(provider, made, "WITHDRAWN", pod="WITHDRAWN") is Outcome.APPLIED
+    with pytest.raises(IllegalTransition):
+        market.activation(provider, made, "ACTIVE", pod="WITHOUT CONSENT")
+    resume(market, made)
+    assert market.activation_state(made, "BEFORE") == "ACTIVE"
+    assert market.activation_state(made, "NEW") == "ACTIVE"
     assert market.activation_state(made, "WITHDRAWN") == "ENDED"
 
 
