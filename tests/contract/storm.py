@@ -368,10 +368,14 @@ def main() -> int:
     console = Console(width=150)
     console.print(f"Seed {options.seed}")
     started = time.monotonic()
+    said: set[str] = set()
 
     def show_progress(storm: Storm) -> None:
         rate = storm.calls / max(time.monotonic() - started, 1)
         console.print(f"{storm.calls:>9,} calls, {rate:,.0f}/s, {sum(storm.flawed.values())} flaws")
+        for sort in [one for one in storm.flaws if one not in said]:
+            said.add(sort)
+            console.print(sort, markup=False)
 
     with tempfile.TemporaryDirectory() as temporary, brewing(Path(temporary)) as targets:
         storm = asyncio.run(rage(targets, options.calls, options.seed, show_progress))

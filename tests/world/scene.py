@@ -96,8 +96,9 @@ def staged(
             platform.start(marketplace.url, made.key, made.signing_secret, platform_settings)
             return made
 
-        provider = company("Crevillent Distribution", MarketPlayerRole.DSO, operator_platform)
-        requester = company("Levante Aggregation", MarketPlayerRole.AGGREGATOR, first_platform)
+        # None of them is named as in a contract's examples: a storm takes words from these.
+        provider = company("Crevillent Networks", MarketPlayerRole.DSO, operator_platform)
+        requester = company("Levante Flexibility", MarketPlayerRole.AGGREGATOR, first_platform)
         other = company("Poniente Aggregation", MarketPlayerRole.AGGREGATOR, second_platform)
         other_provider = register.company("Segura Distribution", [MarketPlayerRole.DSO])
         for one in (provider, requester):
