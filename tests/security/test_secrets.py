@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +16,7 @@ import requests
 from cryptography.fernet import Fernet
 from sqlalchemy import MetaData, create_engine, make_url, select
 
+from examples.demo.processes import free_port
 from mpp_sdk.contracts.marketplace.models import (
     ActionReason,
     CredentialDraft,
@@ -87,7 +88,9 @@ def run(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def _do_the_main_job(run: Run, database_url: str) -> None:
     encryption_key = Fernet.generate_key().decode()
+    operations, of_platform = free_port(), free_port()
     settings = {
+        "FLEXAGORA_OPERATIONS_PORT": str(operations),
         "FLEXAGORA_DATABASE_URL": database_url,
         "FLEXAGORA_BROKER_URL": f"amqp://guest:{BROKER_PASSWORD}@127.0.0.1:9",
         "FLEXAGORA_SECRET_KEYS": encryption_key,
@@ -103,7 +106,10 @@ def _do_the_main_job(run: Run, database_url: str) -> None:
         marketplace.server.start()
         register = Register(marketplace.url, run.secrets)
         register.sign_in_operator(*marketplace.create_operator())
-        provider = _company(register, "Crevillent", MarketPlayerRole.DSO, provider_platform)
+        port_setting = {"MPP_OPERATIONS_PORT": str(of_platform)}
+        provider = _company(
+            register, "Crevillent", MarketPlayerRole.DSO, provider_platform, port_setting
+        )
         requester = _company(register, "Levante", MarketPlayerRole.AGGREGATOR, requester_platform)
         for company in (provider, requester):
             company.client.test_platform(company.player_id, idempotency_key=str(new_id()))
@@ -124,6 +130,11 @@ def _do_the_main_job(run: Run, database_url: str) -> None:
         _again_under_a_key(run, register, requester)
         _refusals(run, register, requester, provider_platform.url, str(subscription))
         _look_around(run, register, requester)
+        for port in (operations, of_platform):
+            for path in ("metrics", "readyz"):
+                found = requests.get(f"http://127.0.0.1:{port}/{path}", timeout=20)
+                found.raise_for_status()
+                run.answers.append(found.content)
         requester.client.cancel_subscription(subscription, ActionReason(reason="Over."))
         _until(
             lambda: (
@@ -137,10 +148,14 @@ def _do_the_main_job(run: Run, database_url: str) -> None:
 
 
 def _company(
-    register: Register, name: str, role: MarketPlayerRole, platform: PlatformProcess
+    register: Register,
+    name: str,
+    role: MarketPlayerRole,
+    platform: PlatformProcess,
+    settings: Mapping[str, str] | None = None,
 ) -> Company:
     company = register.company(name, [role], platform.url, platform.inbound_key)
-    platform.start(register.url, company.key, company.signing_secret)
+    platform.start(register.url, company.key, company.signing_secret, settings)
     return company
 
 
@@ -270,6 +285,8 @@ def test_everything_was_written_down(run: Run) -> None:
     for table in ("audit", "outbox", "idempotent_reply", "credential", "platform_key"):
         assert table.encode() in run.database
     assert b"postgresql+psycopg://" in written["answers"]
+    for metric in (b"flexagora_delivery_events", b"mpp_"):
+        assert metric in written["answers"]
 
 
 SECRET = "a/secret+that=stands here"
