@@ -12,7 +12,7 @@ from sqlalchemy import Column, MetaData
 from starlette.types import ASGIApp
 
 from marketplace.activations import service as activations
-from marketplace.activations.listeners import on_activation_changed, on_activations_awaited
+from marketplace.activations.listeners import on_activation_changed
 from marketplace.catalogue import service as catalogue
 from marketplace.consents import service as consents
 from marketplace.consents.listeners import on_consent_changed, on_consents_awaited
@@ -184,8 +184,6 @@ def wire() -> None:
     on_consent_changed(monitoring.follow_consent)
     on_activation_changed(monitoring.follow_activation)
     on_consents_awaited(activations.await_consents)
-    on_consents_awaited(monitoring.await_changes)
-    on_activations_awaited(monitoring.await_changes)
 
 
 def jobs() -> list[Job]:

@@ -3,11 +3,11 @@
 Capabilities above this one register what they do about it; it is done in the same transaction.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from marketplace.activations.domain import ActivationState
-from marketplace.subscriptions.listeners import Agreement, PodKey
+from marketplace.subscriptions.listeners import Agreement
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,3 @@ def tell(change: ActivationChanged) -> None:
     """Call everybody who registered. What one of them raises undoes the change."""
     for listener in list(_listeners):
         listener(change)
-
-
-Awaiting = Callable[[Collection[PodKey]], None]
-"""Called with the points of delivery that are about to change, to read ahead what it needs."""
-
-_awaiting: dict[Awaiting, None] = {}
-
-
-def on_activations_awaited(listener: Awaiting) -> None:
-    """Have a listener called before several notifications are applied, their locks taken."""
-    _awaiting[listener] = None
-
-
-def await_changes(pods: Collection[PodKey]) -> None:
-    """Call everybody who reads ahead."""
-    for listener in list(_awaiting):
-        listener(pods)

@@ -119,7 +119,6 @@ def read_ahead(changes: Collection[ActivationChange]) -> None:
             if change.state is ActivationState.ACTIVE
         }
     )
-    listeners.await_changes(pods)
 
 
 def await_consents(pods: Collection[PodKey]) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from marketplace.core.database import Base
@@ -73,6 +74,18 @@ def insert_given(connection: Connection, table: Table, rows: Sequence[Row]) -> N
         connection.execute(insert(table), rows)
 
 
+def insert_or_update_given(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Set columns of rows, each with its primary key; rows that there are not yet are inserted.
+
+    All have the same columns, and each is there once.
+    """
+    names = tuple(rows[0])
+    if connection.dialect.name == "postgresql":
+        connection.execute(_inserted_or_updated(table, names), _as_parameter(rows))
+    else:
+        connection.execute(_inserted_or_updated_one(table, names), rows)
+
+
 def update_given(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
     """Set every column of rows that their primary keys find; return how many were found."""
     if connection.dialect.name == "postgresql":
@@ -106,6 +119,26 @@ def _inserted(table: Table) -> Insert:
     names = tuple(table.columns.keys())
     return insert(table).from_select(
         names, select(*_values(table, names).c), include_defaults=False
+    )
+
+
+@lru_cache
+def _inserted_or_updated(table: Table, names: tuple[str, ...]) -> Insert:
+    statement = postgresql.insert(table).from_select(
+        names, select(*_values(table, names).c), include_defaults=False
+    )
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={name: statement.excluded[name] for name in _changeable(table) if name in names},
+    )
+
+
+@lru_cache
+def _inserted_or_updated_one(table: Table, names: tuple[str, ...]) -> Insert:
+    statement = sqlite.insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={name: statement.excluded[name] for name in _changeable(table) if name in names},
     )
 
 

@@ -14,7 +14,6 @@ from marketplace.core.paging import Key, Page, paginate
 from marketplace.core.read_ahead import read_ahead, recall
 from marketplace.monitoring.domain import ServiceStatus
 from marketplace.monitoring.tables import InterimStatus, PointOfDelivery, Watch
-from marketplace.subscriptions.listeners import PodKey
 
 
 def was_noticed(session: Session, subscription_id: UUID, event_id: UUID) -> bool:
@@ -51,27 +50,6 @@ def statuses(
     return paginate(
         session, statement, newest_first, limit, cursor, bound_to=(subscription_id, status)
     )
-
-
-def point_of_delivery(
-    session: Session, subscription_id: UUID, pod_id: str
-) -> PointOfDelivery | None:
-    """Return a point of delivery under a subscription."""
-    key = (subscription_id, pod_id)
-
-    def ask() -> PointOfDelivery | None:
-        session.flush()  # a look-up by key does not do it, and would read over what was changed
-        return session.get(PointOfDelivery, key, populate_existing=True)
-
-    return recall(session, PointOfDelivery, key, ask)
-
-
-def read_ahead_points(session: Session, pods: Collection[PodKey]) -> None:
-    """Read points of delivery whose subscriptions are locked."""
-    names = ("subscription_id", "pod_id")
-    rows = select_given(session, (PointOfDelivery,), PointOfDelivery, names, pods).scalars().all()
-    found = {(row.subscription_id, row.pod_id): row for row in rows}
-    read_ahead(session, PointOfDelivery, pods, found)
 
 
 def points_of_delivery(

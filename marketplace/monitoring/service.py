@@ -1,6 +1,6 @@
 """What can be seen of subscriptions while they are carried out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,10 +12,10 @@ from marketplace.consents.domain import ConsentState
 from marketplace.consents.listeners import ConsentChanged
 from marketplace.core import audit
 from marketplace.core.audit import AuditEntry, AuditFilter
-from marketplace.core.journal import write_down
+from marketplace.core.journal import set_columns, write_down
 from marketplace.core.notices import Outcome, check_occurred_at, is_outdated
 from marketplace.core.paging import Page
-from marketplace.core.read_ahead import add, note
+from marketplace.core.read_ahead import note
 from marketplace.core.unit_of_work import current_session
 from marketplace.identity.access import visible_to
 from marketplace.monitoring import repository
@@ -23,7 +23,7 @@ from marketplace.monitoring.domain import ServiceStatus, next_status
 from marketplace.monitoring.tables import InterimStatus, PointOfDelivery, Watch
 from marketplace.subscriptions import service as subscriptions
 from marketplace.subscriptions.domain import ENDED, SubscriptionState
-from marketplace.subscriptions.listeners import Agreement, PodKey
+from marketplace.subscriptions.listeners import Agreement
 from mpp_sdk.clock import now
 from mpp_sdk.errors import Gone, IllegalTransition
 
@@ -99,11 +99,6 @@ def read_ahead(reports: Collection[StatusReport]) -> None:
     repository.read_ahead_watches(session, ids)
 
 
-def await_changes(pods: Collection[PodKey]) -> None:
-    """Read ahead the points of delivery whose consent or activation is about to change."""
-    repository.read_ahead_points(current_session(), pods)
-
-
 def list_statuses(
     subscription_id: UUID, status: ServiceStatus | None, limit: int, cursor: str | None
 ) -> Page[InterimStatus]:
@@ -172,23 +167,26 @@ def follow_subscription(agreement: Agreement, reason: str) -> None:
 
 def follow_consent(change: ConsentChanged) -> None:
     """Note the consent of a point of delivery."""
-    row = _point_of_delivery(change.agreement.id, change.pod_id)
-    row.consent = change.state
-    row.consent_start, row.consent_end = change.validity.start, change.validity.end
+    validity = change.validity
+    _note(
+        change.agreement.id,
+        change.pod_id,
+        {
+            "consent": change.state,
+            "consent_start": validity.start,
+            "consent_end": validity.end,
+        },
+    )
 
 
 def follow_activation(change: ActivationChanged) -> None:
     """Note the activation of a point of delivery."""
-    _point_of_delivery(change.agreement.id, change.pod_id).activation = change.state
+    _note(change.agreement.id, change.pod_id, {"activation": change.state})
 
 
-def _point_of_delivery(subscription_id: UUID, pod_id: str) -> PointOfDelivery:
-    session = current_session()
-    row = repository.point_of_delivery(session, subscription_id, pod_id)
-    if row is None:
-        row = PointOfDelivery(subscription_id=subscription_id, pod_id=pod_id)
-        add(session, (subscription_id, pod_id), row)
-    return row
+def _note(subscription_id: UUID, pod_id: str, values: Mapping[str, object]) -> None:
+    key = {"subscription_id": subscription_id, "pod_id": pod_id}
+    set_columns(current_session(), PointOfDelivery, key, values)
 
 
 def _expect(watch: Watch) -> None:

@@ -37,7 +37,6 @@ class InterimStatus(Base):
 append_only(Base.metadata.tables[InterimStatus.__tablename__])
 
 
-@changed_together
 class PointOfDelivery(Base):
     """The consent and the activation of a point of delivery side by side, to be listed."""
 
