@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from mpp_sdk.contracts.marketplace.models import ActionReason, DeliveryState, PlatformDraft
+from mpp_sdk.contracts.marketplace.models import (
+    ActionReason,
+    Delivery,
+    DeliveryState,
+    PlatformDraft,
+)
 from tests.chaos.checker import Fault, Finding
 from tests.chaos.control import Slot, Step
 from tests.chaos.faults import HOUR_S, SENDING, STEPS, Faults
@@ -182,15 +187,27 @@ def _gone(faults: Faults) -> list[Finding]:
     _behaving(Mode.SAY, answer("410 Gone"), 2)(faults)
     operator = faults.world.operator()
     time.sleep(2)
-    dead = operator.list_deliveries(state=DeliveryState.DEAD, limit=200).items
+    page = operator.list_deliveries(state=DeliveryState.DEAD, limit=200)
+    dead: list[Delivery] = list(page.items)
+    while page.next_cursor is not None:
+        page = operator.list_deliveries(
+            state=DeliveryState.DEAD, limit=200, cursor=page.next_cursor
+        )
+        dead += page.items
     names = {str(one.company.player_id): name for name, one in faults.world.members.items()}
+    lost: dict[Stream, set[str]] = {}
     for delivery in reversed(dead):
-        # It did not hold up what came after it, so that a platform may hold it for outdated now.
         payload = operator.read_delivery(delivery.event_id).payload or {}
         verb = delivery.kind.rpartition(".")[2]
         stream = Stream(names[str(delivery.market_player_id)], str(delivery.subscription_id))
-        faults.world.ledger.excused.add((stream, f"{verb} {payload['reason']}"))
+        lost.setdefault(stream, set()).add(f"{verb} {payload['reason']}")
         operator.replay(delivery.event_id, ActionReason(reason="The platforms are back."))
+    # They did not hold up what came after them: a resumption of what a platform had not heard to be
+    # suspended changes nothing there, and what is sent again is outdated by then.
+    asked = faults.world.ledger.expected()
+    for stream, dropped in lost.items():
+        first = min(map(asked[stream].index, dropped))
+        faults.world.ledger.excused |= {(stream, one) for one in asked[stream][first:]}
     if dead:
         return []
     return [Finding(Fault.NOT_DONE, "platforms", "no event died of 410")]
@@ -212,8 +229,11 @@ def _expired_certificate(faults: Faults) -> list[Finding]:
     now = datetime.now(UTC)
     front.tls = certified(now + timedelta(hours=1))
     front.cut_all()
-    draft = PlatformDraft(base_url=f"https://localhost:{front.port}")
-    member.company.client.set_platform(member.company.player_id, draft)
+    draft = PlatformDraft(
+        base_url=f"https://localhost:{front.port}",
+        api_key=member.process.environment["MPP_INBOUND_API_KEY"],
+    )
+    member.company.client.set_platform(member.company.player_id, draft, if_match="*")
     time.sleep(3)
     front.tls = certified(now - timedelta(minutes=1))
     front.cut_all()

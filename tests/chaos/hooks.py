@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import certifi
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, event, insert
 from starlette.types import ASGIApp
 
@@ -68,8 +67,6 @@ def install(control: Control) -> None:
     """Wrap what a process of the harness does; how it is called decides which of it matters."""
     incidents = Path(os.environ["CHAOS_INCIDENTS"])
     _shorten()
-    if "CHAOS_AUTHORITY" in os.environ:
-        _replace(certifi, "where", lambda: os.environ["CHAOS_AUTHORITY"])
     _wrap_outbox(control, incidents)
     _wrap_sending(control, incidents)
     _wrap_receiving(control)

@@ -309,7 +309,7 @@ def _start_marketplace(world: World, broker: str) -> None:
         "FLEXAGORA_DATABASE_POOL_SIZE": "12",
         "FLEXAGORA_DELIVERY_WORKERS": "20",
         "FLEXAGORA_DELIVERY_CONCURRENCY": "24",
-        "CHAOS_AUTHORITY": str(world.authority.file),
+        "SSL_CERT_FILE": str(world.authority.file),
         **{f"FLEXAGORA_RATE_LIMIT_{whose}": "0" for whose in _WHOSE},
     }
     _flexagora(common, "database", "upgrade")
