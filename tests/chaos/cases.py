@@ -301,7 +301,7 @@ CASES: tuple[Case, ...] = (
     Case("platforms' answers get lost", _BOTH, _behaving(Mode.CUT_ANSWER)),
     Case("platforms redirect", _BOTH, _behaving(Mode.SAY, answer("302 Found", _ELSEWHERE))),
     Case("platforms send gzip bombs", _BOTH, _behaving(Mode.SAY, gzip_bomb())),
-    Case("platforms answer 410", _BOTH, _gone),
+    Case("platforms answer 410", _BOTH, _gone, is_last=True),
     Case("platforms answer 429 with Retry-After", _BOTH, _asks_for_time("6", 6)),
     Case("platforms answer 429 with a bad Retry-After", _BOTH, _asks_for_time("soon", 0)),
     Case("a platform's certificate expires", _BOTH, _expired_certificate, is_last=True),
