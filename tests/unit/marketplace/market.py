@@ -279,10 +279,10 @@ class Market:
         )
         return self.call(provider, activations.apply, change)
 
-    def all_heard(self) -> None:
-        """Have the platforms acknowledge everything that they were to be told."""
+    def all_heard(self, state: EventState = EventState.DELIVERED) -> None:
+        """Have the platforms acknowledge everything that they were to be told, or never hear it."""
         with self.working(None):
-            values = {"state": EventState.DELIVERED, "finished_at": clock.now()}
+            values = {"state": state, "finished_at": clock.now()}
             current_session().execute(update(OUTBOX.event).values(values))
 
     # What can be seen

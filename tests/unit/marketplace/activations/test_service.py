@@ -11,6 +11,7 @@ from marketplace.subscriptions import service as subscriptions
 from mpp_sdk import clock
 from mpp_sdk.errors import Conflict, Forbidden, Gone, IllegalTransition, NotFound
 from mpp_sdk.ids import new_id
+from mpp_sdk.outbox import EventState
 from tests.unit.marketplace.market import DAY, OPERATOR, Company, Market
 
 SECOND = timedelta(seconds=1)
@@ -165,6 +166,16 @@ def test_what_became_active_before_its_platform_heard_of_the_suspension_holds_no
     assert market.activation_state(made, "BEFORE") == "ACTIVE"
     assert market.activation_state(made, "NEW") == "ACTIVE"
     assert market.activation_state(made, "WITHDRAWN") == "ENDED"
+
+
+def test_a_platform_that_will_never_hear_of_the_suspension_holds_nothing_up_either(
+    market: Market, provider: Company, made: UUID
+) -> None:
+    market.consent(provider, made, "GRANTED")
+    suspend(market, made)
+    market.all_heard(EventState.DEAD)
+    assert market.activation(provider, made, "ACTIVE") is Outcome.SUPERSEDED
+    assert market.activation_state(made) == "SUSPENDED"
 
 
 def test_what_the_platform_suspends_meanwhile_stays_suspended(
