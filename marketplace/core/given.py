@@ -5,6 +5,7 @@ number of rows: it is compiled, parsed and planned once, and no value is convert
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -185,4 +186,8 @@ def _values(table: Table, names: tuple[str, ...]) -> TableValuedAlias:
 
 
 def _as_parameter(rows: Sequence[Row]) -> dict[str, str]:
+    for row in rows:
+        for value in row.values():
+            if isinstance(value, datetime) and value.tzinfo is None:
+                raise TypeError(f"{value!r} cannot be given to the database")
     return {_GIVEN: to_json(rows).decode()}

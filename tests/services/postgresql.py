@@ -17,6 +17,7 @@ from examples.demo.processes import free_port
 from tests.services.processes import (
     CannotStart,
     Killable,
+    PrivateServer,
     Server,
     account,
     can_install,
@@ -74,7 +75,7 @@ def start_from_binaries() -> Server:
     return Server(server.url, stack.close)
 
 
-class PrivatePostgreSQL:
+class PrivatePostgreSQL(PrivateServer):
     """A server of a test's own. It keeps its address and its data when it is started again."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
@@ -121,22 +122,6 @@ class PrivatePostgreSQL:
     def pids(self) -> list[int]:
         """The ids of its processes; empty when it does not run."""
         return self._server.family
-
-    def stop(self) -> None:
-        """End it in order: what is under way is rolled back."""
-        self._server.stop()
-
-    def kill(self) -> None:
-        """End it and all of its processes at once (SIGKILL), as a power cut would."""
-        self._server.kill()
-
-    def pause(self) -> None:
-        """Have all of its processes stand still."""
-        self._server.pause()
-
-    def resume(self) -> None:
-        """Have them go on."""
-        self._server.resume()
 
 
 @contextmanager

@@ -200,6 +200,28 @@ class Killable:
         return [self.pid, *_descendants(self.pid)] if self.runs else []
 
 
+class PrivateServer:
+    """A server of a test's own, and what can be done to its process."""
+
+    _server: Killable
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._server.stop()
+
+    def kill(self) -> None:
+        """End it and all that it has started at once (SIGKILL), as a power cut would."""
+        self._server.kill()
+
+    def pause(self) -> None:
+        """Have it and all that it has started stand still."""
+        self._server.pause()
+
+    def resume(self) -> None:
+        """Have it go on."""
+        self._server.resume()
+
+
 def _descendants(pid: int) -> list[int]:
     found: list[int] = []
     with contextlib.suppress(OSError):

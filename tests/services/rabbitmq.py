@@ -16,6 +16,7 @@ from examples.demo.processes import free_port
 from tests.services.processes import (
     CannotStart,
     Killable,
+    PrivateServer,
     Server,
     account,
     can_install,
@@ -58,7 +59,7 @@ def provide() -> Server:
     return Server(broker.url, stack.close)
 
 
-class PrivateRabbitMQ:
+class PrivateRabbitMQ(PrivateServer):
     """A broker of a test's own, on the loopback address alone; it keeps its address.
 
     Its name server (epmd) is its own too, so that nothing of it is left afterwards.
@@ -111,7 +112,7 @@ class PrivateRabbitMQ:
             user=self._user,
             log=folder / "epmd.log",
         )
-        self._broker = Killable(
+        self._server = Killable(
             [str(self._program)],
             folder=folder,
             user=self._user,
@@ -124,24 +125,8 @@ class PrivateRabbitMQ:
         give_to(self._folder, self._user)
         if not self._names.runs:
             self._names.start()
-        self._broker.start()
-        self._broker.wait_until(lambda: _answers(self.url), _START_SECONDS)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self._broker.stop()
-
-    def kill(self) -> None:
-        """End it and all that it has started at once (SIGKILL), as a crash would."""
-        self._broker.kill()
-
-    def pause(self) -> None:
-        """Have it stand still."""
-        self._broker.pause()
-
-    def resume(self) -> None:
-        """Have it go on."""
-        self._broker.resume()
+        self._server.start()
+        self._server.wait_until(lambda: _answers(self.url), _START_SECONDS)
 
     def flush(self) -> None:
         """Delete every queue with what is in it, under the feet of those who use them."""
@@ -155,7 +140,7 @@ class PrivateRabbitMQ:
 
     def close(self) -> None:
         """End it and what it needs."""
-        self._broker.kill()
+        self._server.kill()
         self._names.kill()
 
     def _control(self, *arguments: str) -> str:

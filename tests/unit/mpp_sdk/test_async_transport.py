@@ -24,6 +24,7 @@ from mpp_sdk.transport import (
 )
 from tests.unit.mpp_sdk.test_transport import (
     LOCAL,
+    SLOW_ANSWERS,
     STRICT,
     Answer,
     certificate,
@@ -225,18 +226,7 @@ def test_cookies_and_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        drip(b"", b""),
-        drip(b"HTTP/1.1 200 ", b"y"),
-        drip(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
-        drip(b"HTTP/1.1 200 OK\r\nx: ", b"y"),
-        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"z"),
-        drip(b"HTTP/1.1 200 OK\r\n\r\n", b"z"),
-        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nz\r\n"),
-        drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    ],
-    ids=["silence", "status", "headers", "header", "body", "open body", "chunks", "continue"],
+    "answer", [*SLOW_ANSWERS.values(), drip(b"HTTP/1.1 200 ", b"y")], ids=[*SLOW_ANSWERS, "status"]
 )
 def test_a_slow_answer_ends_in_time(answer: Answer) -> None:
     with serving(answer) as server:
