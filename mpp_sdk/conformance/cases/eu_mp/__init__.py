@@ -1,0 +1,1 @@
+"""Cases of the contract that every platform serves to the marketplace."""

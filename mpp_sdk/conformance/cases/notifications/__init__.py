@@ -1,0 +1,1 @@
+"""Cases of the contract that the marketplace serves to every platform."""

@@ -1,0 +1,1 @@
+"""Tests of the conformance kit: against sound platforms, and against deliberately faulty ones."""
