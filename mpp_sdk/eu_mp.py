@@ -15,6 +15,7 @@ from mpp_sdk.contracts.eu_mp.models import (
     NotificationReplay,
     NotificationReplayOrder,
     PlatformRole,
+    PointsOfDeliveryRequested,
     ServiceOfferCanceled,
     ServiceOfferChanged,
     ServiceOfferConfirmed,
@@ -60,6 +61,13 @@ class EuMpService(EuMpHandler):
     ) -> Acknowledgement:
         """Record that a subscription is active again."""
         outcome = self._inbox.resumed(platform_role, body)
+        return Acknowledgement(event_id=body.event_id, outcome=outcome)
+
+    def receive_requested_points_of_delivery(
+        self, platform_role: PlatformRole, body: PointsOfDeliveryRequested
+    ) -> Acknowledgement:
+        """Record points of delivery to ask the provider for."""
+        outcome = self._inbox.points_requested(platform_role, body)
         return Acknowledgement(event_id=body.event_id, outcome=outcome)
 
     def refresh_api_key(self) -> IssuedApiKey:

@@ -24,6 +24,7 @@ from mpp_sdk.contracts.eu_mp.models import (
     PlatformRole,
 )
 from mpp_sdk.errors import InvalidInput, Unavailable
+from mpp_sdk.inbox import POINTS_REQUESTED
 from mpp_sdk.notifications.notifier import LANE
 from mpp_sdk.outbox.resending import delivered_events, queue_again
 from mpp_sdk.secrets import hash_secret
@@ -37,6 +38,7 @@ _KINDS = {
     "EXPIRED": HeldEventKind.SERVICE_OFFER_CANCELED,
     "SUSPENDED": HeldEventKind.SERVICE_OFFER_SUSPENDED,
     "ACTIVE": HeldEventKind.SERVICE_OFFER_RESUMED,
+    POINTS_REQUESTED: HeldEventKind.POINTS_OF_DELIVERY_REQUESTED,
 }
 
 

@@ -1,7 +1,7 @@
 """Applies each event of the marketplace once, whether it comes twice, late or out of order."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -13,18 +13,25 @@ from mpp_sdk import clock
 from mpp_sdk.contracts.eu_mp.models import (
     AcknowledgementOutcome,
     PlatformRole,
+    PointsOfDeliveryRequested,
     ServiceOfferCanceled,
     ServiceOfferChanged,
     ServiceOfferConfirmed,
 )
-from mpp_sdk.errors import Conflict
+from mpp_sdk.errors import Conflict, FieldError
 from mpp_sdk.state.activations import Activations
 from mpp_sdk.state.domain import ENDED_SUBSCRIPTION, SubscriptionState
+from mpp_sdk.state.requested import RequestedPods
 from mpp_sdk.state.subscriptions import Subscription, Subscriptions, to_subscription
 from mpp_sdk.state.tables import EventRow, SubscriptionRow
 from mpp_sdk.transactions import Transactions
 
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the marketplace's clock may be ahead of this platform's."""
+
 _CONFIRMED = "CONFIRMED"
+POINTS_REQUESTED = "PODS_REQUESTED"
+"""What a row of the inbox says was told by an event that changes no state."""
 
 
 class SubscriptionCallbacks(Protocol):
@@ -42,20 +49,29 @@ class SubscriptionCallbacks(Protocol):
     def on_subscription_resumed(self, subscription: Subscription) -> None:
         """A suspended subscription is active again."""
 
+    def on_points_of_delivery_added(self, subscription_id: UUID, pod_ids: Sequence[str]) -> None:
+        """Somebody of the company has added points of delivery to ask the provider for."""
+
 
 class Inbox:
-    """Receives events. The event, the state and what the integrator does are one transaction."""
+    """Receives events. The event, the state and what the integrator does are one transaction.
+
+    Each raises Conflict for what is said to happen more than five minutes from now: one of the two
+    clocks is wrong, and the event, which is sent again, can be taken once they agree.
+    """
 
     def __init__(
         self,
         transactions: Transactions,
         subscriptions: Subscriptions,
         activations: Activations,
+        requested: RequestedPods,
         callbacks: SubscriptionCallbacks,
     ) -> None:
         self._transactions = transactions
         self._subscriptions = subscriptions
         self._activations = activations
+        self._requested = requested
         self._callbacks = callbacks
 
     def confirmed(self, role: PlatformRole, event: ServiceOfferConfirmed) -> AcknowledgementOutcome:
@@ -75,6 +91,32 @@ class Inbox:
         """Record that a subscription is active again. Raises Conflict for one of another role."""
         return self._told(role, event, SubscriptionState.ACTIVE)
 
+    def points_requested(
+        self, role: PlatformRole, event: PointsOfDeliveryRequested
+    ) -> AcknowledgementOutcome:
+        """Record points of delivery to ask the provider for.
+
+        Raises Conflict unless this platform is the requester's.
+        """
+        if role is not PlatformRole.REQUESTER:
+            raise Conflict("Only the requester's platform asks for points of delivery.")
+        entry = _entry(
+            event.event_id, event.subscription_id, role, event.occurred_at, POINTS_REQUESTED
+        )
+        return self._once(entry, lambda session: self._request(session, entry, event.pod_ids))
+
+    def _request(
+        self, session: Session, entry: EventRow, pod_ids: Sequence[str]
+    ) -> AcknowledgementOutcome:
+        row = session.get(SubscriptionRow, entry.subscription_id, with_for_update=True)
+        if row is not None:  # else the confirmation is still to come, and they are asked for then
+            _check_role(row.role, entry)
+            if row.state in ENDED_SUBSCRIPTION:
+                return AcknowledgementOutcome.SUPERSEDED
+        self._requested.add(session, entry.subscription_id, pod_ids, entry.occurred_at)
+        self._callbacks.on_points_of_delivery_added(entry.subscription_id, pod_ids)
+        return AcknowledgementOutcome.APPLIED
+
     def _told(
         self,
         role: PlatformRole,
@@ -93,6 +135,7 @@ class Inbox:
             if known is not None:
                 _check_role(known.role, entry)
                 return AcknowledgementOutcome.DUPLICATE
+            _check_occurred_at(entry)
             try:
                 with session.begin_nested():
                     session.add(entry)
@@ -166,11 +209,20 @@ def _check_role(known: str, entry: EventRow) -> None:
         raise Conflict(f"This platform is the {known} of this subscription, not the {entry.role}.")
 
 
+def _check_occurred_at(entry: EventRow) -> None:
+    if entry.occurred_at > entry.received_at + CLOCK_TOLERANCE:
+        said = f"It is {entry.received_at.isoformat()} here: one of the clocks is wrong."
+        raise Conflict(said, [FieldError("/occurredAt", "notInTheFuture", said)])
+
+
 def _newest(session: Session, subscription_id: UUID) -> EventRow | None:
     """Return what was last told of a subscription before its confirmation; an end is final."""
     told = session.scalars(
         select(EventRow)
-        .where(EventRow.subscription_id == subscription_id, EventRow.told_state != _CONFIRMED)
+        .where(
+            EventRow.subscription_id == subscription_id,
+            EventRow.told_state.not_in((_CONFIRMED, POINTS_REQUESTED)),
+        )
         .order_by(EventRow.occurred_at.desc())
     ).all()
     ends = [event for event in told if event.told_state in ENDED_SUBSCRIPTION]

@@ -49,6 +49,7 @@ ARRIVAL_SECONDS = (
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OLDEST_FIGURES_SECONDS = 60.0
 _UNKNOWN = "none"
+_WEBSITE = "website"
 _USUAL_ATTEMPTS = (
     (EventState.DELIVERED, "2xx"),
     (EventState.RETRYING, "4xx"),
@@ -168,7 +169,7 @@ class HttpMeters:
     def answered(self, exchange: Exchange, seconds: float) -> None:
         """Count an answer."""
         operation = exchange.operation
-        key = (operation.operation_id if operation else None, exchange.status)
+        key = (operation.operation_id if operation else exchange.page, exchange.status)
         counters = self._children.get(key)
         if counters is None:
             counters = self._children[key] = self._child(exchange)
@@ -178,6 +179,8 @@ class HttpMeters:
     def _child(self, exchange: Exchange) -> tuple[Any, Any]:
         contract = exchange.contract.name if exchange.contract else _UNKNOWN
         operation = exchange.operation.operation_id if exchange.operation else _UNKNOWN
+        if exchange.page is not None:
+            contract, operation = _WEBSITE, exchange.page
         status = str(exchange.status or _UNKNOWN)
         return (
             self._requests.labels(contract, operation, status),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
 
 from sqlalchemy import text
 from starlette.types import ASGIApp
@@ -31,6 +32,7 @@ from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.activations import Activations
 from mpp_sdk.state.consents import Consents
 from mpp_sdk.state.pods import PointsOfDelivery, SubscribedPod
+from mpp_sdk.state.requested import RequestedPods
 from mpp_sdk.state.subscriptions import (
     Subscription,
     Subscriptions,
@@ -56,6 +58,7 @@ _LOG = logging.getLogger(__name__)
 _HOUSEKEEPING = timedelta(seconds=1)
 _PURGE = timedelta(hours=1)
 _KEY_CHECK = timedelta(seconds=60)
+_ASK_AGAIN = timedelta(seconds=60)
 
 
 class ContractService(Authenticator, Protocol):
@@ -109,7 +112,10 @@ class MarketPlayerPlatform:
         self.points_of_delivery = PointsOfDelivery(self.transactions)
         self.activations = Activations(self.transactions, self._notifier)
         self.consents = Consents(self.transactions, self.activations, self._notifier)
-        inbox = Inbox(self.transactions, self.subscriptions, self.activations, self)
+        self._requested_pods = RequestedPods(self.transactions)
+        inbox = Inbox(
+            self.transactions, self.subscriptions, self.activations, self._requested_pods, self
+        )
         held = Held(
             self.transactions,
             self.outbound_key,
@@ -132,6 +138,7 @@ class MarketPlayerPlatform:
         self.every(_PURGE, self._edge.forget_old_replies)
         self.every(_PURGE, self._forget_notifications)
         self.every(_KEY_CHECK, self._advance_replays)
+        self._requested_pods_job = self.every(_ASK_AGAIN, self._ask_for_points_of_delivery)
 
     # ---- for the integrator to override
 
@@ -154,6 +161,23 @@ class MarketPlayerPlatform:
 
         Record each answer with `consents`, now or whenever it comes.
         """
+
+    def request_points_of_delivery(
+        self, subscription: Subscription, pod_ids: Sequence[str]
+    ) -> None:
+        """Ask the provider for points of delivery that the company added at the marketplace.
+
+        As it stands, over the metering API (which needs the extra `metering`). It runs in a job:
+        what it raises is logged, and the same are asked for again a minute later, for as long as
+        the subscription runs. To be asked for twice must harm nobody.
+        """
+        if subscription.contract != "metering":
+            raise NotImplementedError(
+                f"Override request_points_of_delivery for the contract {subscription.contract}."
+            )
+        from mpp_sdk.metering.client import MeteringRequester  # an extra of its own
+
+        MeteringRequester(self, subscription, attempts=1).request(pod_ids)
 
     def service_status(self, subscription: Subscription) -> ServiceStatus:
         """Return how the service is doing, for the periodic interim status."""
@@ -267,6 +291,19 @@ class MarketPlayerPlatform:
         with self.transactions.reading() as session:
             session.execute(text("SELECT 1"))
         return None
+
+    def on_points_of_delivery_added(self, subscription_id: UUID, pod_ids: Sequence[str]) -> None:
+        """Ask the provider as soon as the event is recorded."""
+        self.wake_later(self._requested_pods_job)
+
+    def _ask_for_points_of_delivery(self) -> None:
+        for subscription in self._requested_pods.awaiting(clock.now()):
+            try:
+                while pod_ids := self._requested_pods.to_ask(subscription.id):
+                    self.request_points_of_delivery(subscription, pod_ids)
+                    self._requested_pods.mark_asked(subscription.id, pod_ids)
+            except Exception:  # no other provider waits for this one, which is asked again
+                _LOG.exception("%s was not asked yet", subscription.provider.name)
 
     def _refresh_key(self) -> None:
         self.marketplace.refresh_key_if_due(self.settings.key_refresh_before)

@@ -1,5 +1,6 @@
 """Secrets: made at random, stored hashed by who checks them and encrypted by who presents them."""
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mpp_sdk.errors import Unavailable
 
@@ -37,6 +40,7 @@ class SecretBox:
 
     def __init__(self, keys: Sequence[str]) -> None:
         fernets = [Fernet(key) for key in keys]
+        self._keys = [base64.urlsafe_b64decode(key) for key in keys]
         self._first = fernets[0]
         self._fernet = MultiFernet(fernets)
 
@@ -50,6 +54,13 @@ class SecretBox:
             return self._fernet.decrypt(encrypted.encode()).decode()
         except InvalidToken as error:
             raise Unavailable("A stored secret cannot be read with the configured keys.") from error
+
+    def derived(self, purpose: str) -> list[bytes]:
+        """Return a key for a purpose from each of the keys, the first one's first (RFC 5869)."""
+        return [
+            HKDF(hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(key)
+            for key in self._keys
+        ]
 
     def renew(self, encrypted: str) -> str | None:
         """Return the same encrypted with the first key, or None when it already is.

@@ -89,6 +89,19 @@ class OpenTelemetry:
         ):
             yield
 
+    @contextmanager
+    def calling(self, name: str, attributes: Attributes) -> Iterator["_CallSpan"]:
+        """Run a block that makes a call in a span."""
+        # An exception's text may quote what the other side answered: its kind is enough.
+        with self._tracer.start_as_current_span(
+            name,
+            kind=SpanKind.CLIENT,
+            attributes=_set(attributes),
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            yield _CallSpan(span)
+
     def parent(self) -> str | None:
         """Return the present span as a `traceparent`."""
         present = get_current_span().get_span_context()
@@ -116,6 +129,23 @@ class _RequestSpan:
             self._span.set_status(StatusCode.ERROR)
         context.detach(self._token)
         self._span.end()
+
+
+class _CallSpan:
+    """The span of a call, current until its block ends."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def end(self, status: int | None, failed: str | None, repeats: int) -> None:
+        """Say how the call ended."""
+        if status is not None:
+            self._span.set_attribute("http.response.status_code", status)
+        if repeats:
+            self._span.set_attribute("http.request.resend_count", repeats)
+        if failed is not None:
+            self._span.set_attribute("error.type", failed)
+            self._span.set_status(StatusCode.ERROR)
 
 
 def _continued(parent: str | None) -> context.Context:

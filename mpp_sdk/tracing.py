@@ -4,7 +4,8 @@ They are off unless the standard variables ask for them: OTEL_TRACES_EXPORTER, o
 OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. While they are off, nothing of
 OpenTelemetry is imported, and each function here is a comparison with None.
 
-Spans hold names of operations, states and ids; never headers, bodies, queries or addresses.
+Spans hold names of operations, states and ids, and the host that a call goes to; never headers,
+bodies, queries, or addresses of who calls.
 """
 
 import os
@@ -41,6 +42,13 @@ class RequestTrace(Protocol):
         """End the span under the name of its operation, with the status that was answered."""
 
 
+class CallTrace(Protocol):
+    """The span of a call that is being made."""
+
+    def end(self, status: int | None, failed: str | None, repeats: int) -> None:
+        """Say how it ended: the last status, what went wrong, and how often it was sent again."""
+
+
 class Tracing(Protocol):
     """What makes spans, when traces are on."""
 
@@ -54,6 +62,11 @@ class Tracing(Protocol):
         self, name: str, stored: str | None, attributes: Attributes, *, sends: bool
     ) -> AbstractContextManager[None]:
         """Run a block in a span that continues a stored one; sends: it calls another process."""
+
+    def calling(
+        self, name: str, attributes: Attributes
+    ) -> AbstractContextManager["CallTrace | None"]:
+        """Run a block that makes a call in a span, of the present trace or of a new one."""
 
     def parent(self) -> str | None:
         """Return the present span as a `traceparent`."""
@@ -114,6 +127,14 @@ def sending(
 def continued(name: str, stored: str | None) -> AbstractContextManager[None]:
     """Run a block in a span that continues what was stored with a `traceparent`."""
     return _NOTHING if _tracing is None else _tracing.continued(name, stored, {}, sends=False)
+
+
+def calling(name: str, attributes: Attributes) -> AbstractContextManager[CallTrace | None]:
+    """Run a block that makes a call in a span, of the present trace or of a new one.
+
+    The span is to be told how the call ended; there is none while traces are off.
+    """
+    return _NOTHING if _tracing is None else _tracing.calling(name, attributes)
 
 
 def parent() -> str | None:

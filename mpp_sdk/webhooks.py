@@ -28,6 +28,16 @@ def new_signing_secret() -> str:
     return "whsec_" + base64.b64encode(random.token_bytes(32)).decode()
 
 
+def is_signing_secret(text: str) -> bool:
+    """Return whether a text is a secret that can sign: `whsec_` and base64."""
+    try:
+        return text.startswith("whsec_") and bool(
+            base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        )
+    except ValueError:
+        return False
+
+
 def sign(event_id: str, timestamp: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
     """Return the three headers that sign a body, with one signature for each live secret.
 

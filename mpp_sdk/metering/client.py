@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential_jitter,
+from mpp_sdk.client import (
+    Answer,
+    ConflictProblem,
+    ForbiddenProblem,
+    RetryPolicy,
+    UnexpectedAnswer,
 )
-
-from mpp_sdk.client import Answer, HttpSession, ProblemError, UnexpectedAnswer
 from mpp_sdk.contracts.metering.client import MeteringClient
 from mpp_sdk.contracts.metering.models import (
     ActivationState,
@@ -26,14 +24,15 @@ from mpp_sdk.metering.model import ReadingSeries
 from mpp_sdk.metering.moments import parse_moment
 from mpp_sdk.metering.store import MeteringStore
 from mpp_sdk.state.subscriptions import Subscription, Subscriptions
-from mpp_sdk.transport import AddressPolicy, GuardedSession, TransportError
+from mpp_sdk.transport import AddressPolicy
 
 BASE_PATH = "/metering/v1"
 
 # 401: both platforms are told of a subscription at once, so the provider may not know its key yet.
 _TRANSIENT = frozenset({401, 429, 500, 502, 503, 504})
-_MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
-_CALL_SECONDS = 30.0
+_CALL_SECONDS = 60.0  # with all tries; one that is not interrupted takes far less
+_FIRST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 10.0
 _PODS_AT_ONCE = 500  # the provider asks all of their customers before it answers
 _PODS_PER_PAGE = 200
 
@@ -74,22 +73,14 @@ class MeteringRequester:
         self, platform: RequestingPlatform, subscription: Subscription, *, attempts: int = 5
     ) -> None:
         self.subscription = subscription
-        session: HttpSession = GuardedSession(
-            platform.address_policy,
-            total_seconds=_CALL_SECONDS,
-            max_response_bytes=_MAX_DOCUMENT_BYTES,
-        )
         self._client = MeteringClient(
             subscription.base_url.rstrip("/") + BASE_PATH,
-            session,
-            lambda: {"X-API-Key": platform.subscriptions.key_for(subscription.id)},
+            auth=lambda: {"X-API-Key": platform.subscriptions.key_for(subscription.id)},
+            addresses=platform.address_policy,
             timeout_s=_CALL_SECONDS,
-        )
-        self._patiently = Retrying(
-            retry=retry_if_exception(_is_transient),
-            wait=wait_exponential_jitter(multiplier=0.2, max=10.0),
-            stop=stop_after_attempt(attempts),
-            reraise=True,
+            retries=RetryPolicy(
+                attempts, _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS, statuses=_TRANSIENT
+            ),
         )
 
     def request(self, pod_ids: Sequence[str]) -> Sequence[PointOfDeliveryStatus]:
@@ -103,13 +94,9 @@ class MeteringRequester:
         for start in range(0, len(unique), _PODS_AT_ONCE):
             body = PointsOfDeliveryRequest(pod_ids=unique[start : start + _PODS_AT_ONCE])
             try:
-                page = self._patiently(
-                    self._client.request_points_of_delivery, self.subscription.id, body
-                )
-            except ProblemError as error:
-                if error.status == HTTPStatus.CONFLICT:
-                    raise Conflict(error.problem.detail) from error
-                raise
+                page = self._client.request_points_of_delivery(self.subscription.id, body)
+            except ConflictProblem as error:
+                raise Conflict(error.problem.detail) from error
             found.extend(page.items)
         return found
 
@@ -117,19 +104,9 @@ class MeteringRequester:
         self, activation: ActivationState | None = None
     ) -> Iterator[PointOfDeliveryStatus]:
         """Yield the points of delivery that were asked for, following the pages."""
-        cursor: str | None = None
-        while True:
-            page = self._patiently(
-                self._client.list_points_of_delivery,
-                self.subscription.id,
-                limit=_PODS_PER_PAGE,
-                cursor=cursor,
-                activation=activation,
-            )
-            yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        return self._client.iter_points_of_delivery(
+            self.subscription.id, page_size=_PODS_PER_PAGE, activation=activation
+        )
 
     def documents(
         self,
@@ -166,8 +143,7 @@ class MeteringRequester:
         self, pod_id: str, start: datetime, end: datetime, max_points: int, rendering: Rendering
     ) -> Answer[bytes]:
         try:
-            return self._patiently(
-                self._client.read_validated_measure_data,
+            return self._client.read_validated_measure_data(
                 self.subscription.id,
                 pod_id,
                 start,
@@ -175,21 +151,13 @@ class MeteringRequester:
                 max_points=max_points,
                 accept=rendering,
             )
-        except ProblemError as error:
-            if error.status == HTTPStatus.FORBIDDEN:
-                raise DataRefused(pod_id, error.problem.detail) from error
-            raise
+        except ForbiddenProblem as error:
+            raise DataRefused(pod_id, error.problem.detail) from error
 
 
 def series_of(document: NotifyValidatedMeasureData) -> tuple[ReadingSeries, ...]:
     """Return the readings that a document tells, one series for each meter and direction."""
     return readings_of(document.series)
-
-
-def _is_transient(error: BaseException) -> bool:
-    if isinstance(error, ProblemError):
-        return error.status in _TRANSIENT
-    return isinstance(error, TransportError)
 
 
 def _document(answer: Answer[bytes]) -> NotifyValidatedMeasureData:

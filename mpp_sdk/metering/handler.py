@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -43,6 +44,8 @@ _DOCUMENT_TYPE = "E66"  # validated measure data
 _PROCESS_TYPE = "E23"  # periodic metering
 _METERED_DATA_RESPONSIBLE = "MDR"
 _RECEIVER = "DGL"  # as Energinet's documents call who gets the data
+_CURSOR = re.compile(r"(?P<activation>[A-Z]*)/(?P<pod_id>[A-Za-z0-9][A-Za-z0-9._:-]*)", re.ASCII)
+_NO_CURSOR = "It is no cursor of this list with this filter."
 
 
 class MeteringProviderPlatform(Protocol):
@@ -99,14 +102,14 @@ class MeteringProvider(MeteringHandler):
         self._own_subscription(subscription_id)
         pods = self._platform.points_of_delivery.page(
             subscription_id,
-            after=None if cursor is None else _decode(cursor),
+            after=None if cursor is None else _decode(cursor, activation),
             limit=limit + 1,
             activation=None if activation is None else KnownActivation(activation.value),
         )
         page = pods[:limit]
         return PointOfDeliveryPage(
             items=[_status(pod) for pod in page],
-            next_cursor=_encode(page[-1].pod_id) if len(pods) > limit else None,
+            next_cursor=_encode(page[-1].pod_id, activation) if len(pods) > limit else None,
         )
 
     def read_validated_measure_data(
@@ -196,12 +199,18 @@ def _status(pod: SubscribedPod) -> PointOfDeliveryStatus:
     )
 
 
-def _encode(pod_id: str) -> str:
-    return base64.urlsafe_b64encode(pod_id.encode()).decode()
+def _encode(pod_id: str, activation: ActivationState | None) -> str:
+    """Return the cursor that goes on after a point of delivery, in the list with this filter."""
+    return base64.urlsafe_b64encode(f"{activation or ''}/{pod_id}".encode()).decode()
 
 
-def _decode(cursor: str) -> str:
+def _decode(cursor: str, activation: ActivationState | None) -> str:
+    """Return after which point of delivery a list with this filter goes on. Raises InvalidInput."""
     try:
-        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
+        text = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise InvalidInput.field("cursor", "cursor", "It is no cursor of this list.") from error
+        raise InvalidInput.field("cursor", "cursor", _NO_CURSOR) from error
+    found = _CURSOR.fullmatch(text)
+    if found is None or found["activation"] != (activation or ""):
+        raise InvalidInput.field("cursor", "cursor", _NO_CURSOR)
+    return found["pod_id"]

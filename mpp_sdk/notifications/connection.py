@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from mpp_sdk import correlation, tracing
 from mpp_sdk.auth import NewKey, OutboundKey
-from mpp_sdk.client import HttpSession, ProblemError
+from mpp_sdk.client import NO_RETRIES, HttpSession, ProblemError
 from mpp_sdk.contracts.notifications.client import NotificationsClient
 from mpp_sdk.contracts.notifications.models import ConnectionTest
 from mpp_sdk.errors import IdempotencyMismatch
@@ -35,7 +35,11 @@ class MarketplaceConnection:
         self._key = key
         http: HttpSession = session
         self._client = NotificationsClient(
-            self._base_url, http, self._authenticate, timeout_s=CALL_SECONDS
+            self._base_url,
+            http,
+            self._authenticate,
+            timeout_s=CALL_SECONDS,
+            retries=NO_RETRIES,  # the job that keeps the key fresh asks the same again
         )
 
     def test(self) -> ConnectionTest:

@@ -32,8 +32,8 @@ from mpp_sdk.outbox.policy import (
     Response,
     RetryPolicy,
     Tried,
+    Unsent,
     Verdict,
-    parse_retry_after,
 )
 from mpp_sdk.outbox.recording import OutcomeListener
 from mpp_sdk.outbox.replaying import (
@@ -50,6 +50,7 @@ from mpp_sdk.outbox.replaying import (
 )
 from mpp_sdk.outbox.retention import Forgotten, Retention
 from mpp_sdk.outbox.tables import OutboxTables
+from mpp_sdk.retry_after import parse_retry_after
 
 __all__ = [
     "Answer",
@@ -89,6 +90,7 @@ __all__ = [
     "SkipReason",
     "Skipped",
     "Tried",
+    "Unsent",
     "Verdict",
     "canonical_json",
     "is_dead",

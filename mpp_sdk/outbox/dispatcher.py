@@ -25,10 +25,18 @@ from mpp_sdk.correlation import correlated
 from mpp_sdk.errors import FlexagoraError
 from mpp_sdk.outbox.engine import Outbox
 from mpp_sdk.outbox.model import Claim, Event, LeaseLost, Recorded, Sent
-from mpp_sdk.outbox.policy import BreakerState, LaneMode, NoResponse, Response, Verdict
+from mpp_sdk.outbox.policy import (
+    Answer,
+    BreakerState,
+    LaneMode,
+    NoResponse,
+    Response,
+    Unsent,
+    Verdict,
+)
 from mpp_sdk.outbox.recorder import Recorder
 
-Send = Callable[[Event, bytes], Awaitable[Response]]
+Send = Callable[[Event, bytes], Awaitable[Response | Unsent]]
 """Makes one call for an event with these bytes as its body; raises FlexagoraError for no answer."""
 
 _LOG = logging.getLogger(__name__)
@@ -311,7 +319,7 @@ class _Turn:
         sent = await self._try(event)
         self._under_way -= 1
         self._unrecorded += 1
-        alive = self._of._outbox.retry.alive(sent.answer)
+        alive = self._of._outbox.retry.alive(sent.answer, event.kind)
         self._failures = 0 if alive else self._failures + 1
         self._changed.set()
         recording = self._work.recorder.record(self, sent)
@@ -374,7 +382,7 @@ class _Turn:
 
     async def _try(self, event: Event) -> Sent:
         started_at, started = clock.now(), time.monotonic()
-        answer: Response | NoResponse
+        answer: Answer
         try:
             with (
                 correlated(event.correlation_id, str(event.event_id)),

@@ -7,7 +7,7 @@ from mpp_sdk import tracing
 from mpp_sdk.logs import fields
 from mpp_sdk.outbox.dispatcher import Observer
 from mpp_sdk.outbox.model import Claim, Sent
-from mpp_sdk.outbox.policy import Answer, EventState, NoResponse, Response, Verdict
+from mpp_sdk.outbox.policy import Answer, EventState, NoResponse, Response, Unsent, Verdict
 
 _LOG = logging.getLogger("flexagora.delivery")
 
@@ -68,5 +68,5 @@ def _answer(answer: Answer) -> tuple[int | None, str | None]:
     match answer:
         case Response(status=status):
             return status, None
-        case NoResponse(reason=reason):
+        case NoResponse(reason=reason) | Unsent(reason=reason):
             return None, reason

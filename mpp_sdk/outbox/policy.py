@@ -4,10 +4,12 @@ Nothing here reads a clock or a database: each function takes what is known and 
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from mpp_sdk.retry_after import parse_retry_after
+
+_UNKNOWN_PATH = frozenset({404, 405, 501})
 _CONFLICT = 409  # says that this event comes too early, or too late; not that nothing can come
 
 
@@ -52,7 +54,17 @@ class NoResponse:
     reason: str
 
 
-Answer = Response | NoResponse
+@dataclass(frozen=True)
+class Unsent:
+    """Why an event was not sent: the other side would not understand it as long as it is as it is.
+
+    It says nothing of whether the other side is well.
+    """
+
+    reason: str
+
+
+Answer = Response | NoResponse | Unsent
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,8 @@ class RetryPolicy:
     span: timedelta = timedelta(hours=75)
     # The same bytes would be refused again, whenever they come.
     refusals: frozenset[int] = field(default=frozenset({400, 405, 410, 413, 414, 415, 422}))
+    # Kinds of events that the other side need not know: what it has no path for ends at once.
+    later_kinds: frozenset[str] = frozenset()
 
     def delay(self, failures: int, chance: float) -> timedelta:
         """Return how long to wait after so many failures, for a chance from 0 to 1."""
@@ -104,25 +118,41 @@ class RetryPolicy:
             plain = self.first_delay * 2**doublings
         return plain * (1 + self.jitter * chance)
 
-    def alive(self, answer: Answer) -> bool:
-        """Return whether an answer is one that a healthy platform gives."""
-        if isinstance(answer, NoResponse):
-            return False
+    def alive(self, answer: Answer, kind: str = "") -> bool:
+        """Return whether an answer to an event of a kind is one that a healthy platform gives."""
+        if isinstance(answer, NoResponse | Unsent):
+            return isinstance(answer, Unsent)
         status = answer.status
-        return 200 <= status < 300 or status in self.refusals or status == _CONFLICT
+        if 200 <= status < 300 or status in self.refusals or status == _CONFLICT:
+            return True
+        return self._is_unknown(answer, kind)
 
-    def judge(self, answer: Answer, tried: Tried, now: datetime, chance: float) -> Verdict:
-        """Return what follows from an answer. chance, from 0 to 1, places the next attempt."""
+    def judge(
+        self, answer: Answer, tried: Tried, now: datetime, chance: float, kind: str = ""
+    ) -> Verdict:
+        """Return what follows from an answer to an event of a kind.
+
+        chance, from 0 to 1, places the next attempt.
+        """
         if isinstance(answer, NoResponse):
             return self._failed(answer.reason, None, tried, now, chance)
+        if isinstance(answer, Unsent):
+            return Verdict(EventState.DEAD, platform_alive=True, dead_reason=answer.reason)
         if 200 <= answer.status < 300:
             return Verdict(EventState.DELIVERED, platform_alive=True)
         said = f"The platform answered {answer.status}."
+        if self._is_unknown(answer, kind):
+            unknown = f"{said} It does not know {kind}; its version of the contract is older."
+            return Verdict(EventState.DEAD, platform_alive=True, dead_reason=unknown)
         if answer.status in self.refusals:
             return Verdict(EventState.DEAD, platform_alive=True, dead_reason=said)
         floor = parse_retry_after(answer.retry_after, now)
         verdict = self._failed(said, floor, tried, now, chance)
         return replace(verdict, platform_alive=self.alive(answer))
+
+    def _is_unknown(self, answer: Response, kind: str) -> bool:
+        """Return whether the other side has no path for a kind, being older."""
+        return kind in self.later_kinds and answer.status in _UNKNOWN_PATH
 
     def _failed(
         self, reason: str, floor: datetime | None, tried: Tried, now: datetime, chance: float
@@ -181,25 +211,3 @@ class Breaker:
 
 
 _HALF_OPEN = BreakerState.HALF_OPEN
-_FAR = timedelta(days=3650)
-
-
-def parse_retry_after(value: str | None, now: datetime) -> datetime | None:
-    """Return the moment that a Retry-After header names, or None when it names none to come.
-
-    The header holds seconds or an HTTP date (RFC 9110, 10.2.3); what is neither is passed over.
-    A moment more than ten years away is given as ten years away.
-    """
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        seconds = int(text) if len(text) <= 9 else _FAR.total_seconds()
-        moment = now + min(timedelta(seconds=seconds), _FAR)
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        moment = min(moment, now + _FAR)
-    return moment if moment > now else None

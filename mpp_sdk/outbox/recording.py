@@ -22,6 +22,7 @@ from mpp_sdk.outbox.policy import (
     Response,
     RetryPolicy,
     Tried,
+    Unsent,
     Verdict,
 )
 from mpp_sdk.outbox.rows import breaker_of, breaker_values, next_due, promote
@@ -132,14 +133,16 @@ class Recording:
 
     def _judge(self, sent: Sent, now: datetime) -> Verdict:
         tried = Tried(sent.event.failures, sent.event.first_attempt_at)
-        return self._retry.judge(sent.answer, tried, now, self._random.random())
+        chance = self._random.random()
+        return self._retry.judge(sent.answer, tried, now, chance, sent.event.kind)
 
     def _breaker_after(
         self, breaker: Breaker, outcomes: Sequence[Outcome], release: bool, now: datetime
     ) -> Breaker:
-        for _, verdict in outcomes:
+        heard = [verdict for sent, verdict in outcomes if not isinstance(sent.answer, Unsent)]
+        for verdict in heard:
             breaker = breaker.after(alive=verdict.platform_alive, now=now, policy=self._breaker)
-        if release and not outcomes:
+        if release and not heard:
             return breaker.without_answer(now, self._breaker)
         return breaker
 
@@ -356,7 +359,7 @@ def _attempt(sent: Sent, after: Event) -> dict[str, Any]:
     match sent.answer:
         case Response(status=answered, body=body):
             said = answered, None, _storable(body[:_RESPONSE_CHARACTERS_KEPT])
-        case NoResponse(reason=reason):
+        case NoResponse(reason=reason) | Unsent(reason=reason):
             said = None, _storable(reason), None
     status, error, response_body = said
     return {

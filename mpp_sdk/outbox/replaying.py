@@ -242,6 +242,15 @@ class Replays:
         row = connection.execute(insert(self._tables.job).values(values).returning(*self._job_row))
         return replay_of(row.mappings().one())
 
+    def count(self, connection: Connection, wanted: ReplayFilter, *, most: int) -> int:
+        """Return how many events a job with this filter would select now, so many at most."""
+        event = self._outbox.event
+        clauses = self._matching(wanted, clock.now())
+        if wanted.states == {EventState.DEAD}:
+            clauses.append(is_dead(event))
+        some = select(event.c.position).where(*clauses).limit(most).subquery()
+        return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
     def cancel(self, connection: Connection, replay_id: UUID) -> Replay:
         """Return a job that queues nothing any more; what it has queued stays queued.
 
@@ -340,7 +349,9 @@ class Replays:
         of_event = ("position", "event_id", "lane", "ordering_key", "kind", "state")
         found = (
             select(*(event.c[name] for name in of_event))
-            .where(*ahead, event.c.position <= reached, *self._selected(job))
+            .where(
+                *ahead, event.c.position <= reached, *self._matching(job.wanted, job.requested_at)
+            )
             .order_by(event.c.position)
             .limit(self._batch)
             .with_for_update()
@@ -348,10 +359,10 @@ class Replays:
         rows = connection.execute(found).all()
         return rows, int(rows[-1].position) if len(rows) == self._batch else int(reached)
 
-    def _selected(self, job: Replay) -> list[ColumnElement[bool]]:
-        event, wanted = self._outbox.event.c, job.wanted
+    def _matching(self, wanted: ReplayFilter, requested_at: datetime) -> list[ColumnElement[bool]]:
+        event = self._outbox.event.c
         # What was finished after the request was not meant, or is of this job's own making.
-        clauses = [event.state.in_(wanted.states), event.finished_at <= job.requested_at]
+        clauses = [event.state.in_(wanted.states), event.finished_at <= requested_at]
         for column in ("lane", "ordering_key", "kind"):
             value = getattr(wanted, column)
             if value is not None:

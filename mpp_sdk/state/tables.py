@@ -76,6 +76,22 @@ class EventRow(Base):
     outcome: Mapped[str] = mapped_column(String(16))
 
 
+class RequestedPodRow(Base):
+    """A point of delivery that this platform, as requester, is to ask the provider for.
+
+    asked_at is NULL until the provider has taken it.
+    """
+
+    __tablename__ = "mpp_requested_pod"
+    __table_args__ = (Index("ix_mpp_requested_pod_asked", "asked_at", "subscription_id"),)
+
+    # No foreign key: the confirmation of the subscription may come later.
+    subscription_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    pod_id: Mapped[str] = mapped_column(String(60), primary_key=True)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class InboundKeyRow(Base):
     """A key that was issued to the marketplace."""
 

@@ -11,9 +11,12 @@ from mpp_sdk.transport.addresses import (
 from mpp_sdk.transport.client import GuardedClient, HttpAnswer
 from mpp_sdk.transport.errors import (
     AddressRefused,
+    CallFailed,
     ConnectionFailed,
     ResponseTooLarge,
     TimedOut,
+    TlsFailed,
+    TlsFailure,
     TransportError,
 )
 from mpp_sdk.transport.session import GuardedSession
@@ -21,6 +24,7 @@ from mpp_sdk.transport.session import GuardedSession
 __all__ = [
     "AddressPolicy",
     "AddressRefused",
+    "CallFailed",
     "ConnectionFailed",
     "GuardedClient",
     "GuardedSession",
@@ -29,6 +33,8 @@ __all__ = [
     "Resolver",
     "ResponseTooLarge",
     "TimedOut",
+    "TlsFailed",
+    "TlsFailure",
     "TransportError",
     "check_url",
     "resolve_name",

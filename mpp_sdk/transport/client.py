@@ -37,9 +37,10 @@ from mpp_sdk.transport.errors import (
     ConnectionFailed,
     ResponseTooLarge,
     TimedOut,
+    TlsFailed,
     TransportError,
 )
-from mpp_sdk.transport.trust import authorities
+from mpp_sdk.transport.trust import authorities, tls_failure
 
 _TOO_LARGE = "The answer is larger than what is read."
 _END_OF_HEAD = b"\r\n\r\n"
@@ -121,6 +122,9 @@ class GuardedClient:
             skip_auto_headers=("User-Agent",),
             headers={"Accept-Encoding": "identity", "User-Agent": "flexagora"},
         )
+        # It sends a GET or a PUT again by itself when the connection breaks, which nobody would see
+        # and which would multiply what the caller repeats; there is no option against it.
+        self._opened._retry_connection = False
         return self
 
     async def __aexit__(
@@ -371,9 +375,11 @@ def _failed(error: Exception) -> TransportError:
             return cause
         if isinstance(cause, LineTooLong):
             return ResponseTooLarge(_TOO_LARGE)
-    for cause in causes:
+    for cause in reversed(causes):  # the library's own do not tell what OpenSSL found
         if isinstance(cause, ssl.SSLError):
-            return ConnectionFailed(f"The connection failed: {type(cause).__name__}.")
+            tls = tls_failure(cause)
+            failed = f"The connection failed: {type(cause).__name__}."
+            return ConnectionFailed(failed) if tls is None else TlsFailed(tls)
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno:
             connecting = isinstance(error, aiohttp.ClientConnectorError)

@@ -36,8 +36,9 @@ from mpp_sdk.transport.errors import (
     ConnectionFailed,
     ResponseTooLarge,
     TimedOut,
+    TlsFailed,
 )
-from mpp_sdk.transport.trust import authorities
+from mpp_sdk.transport.trust import authorities, tls_failure
 
 _PIECE_BYTES = 16_384
 _READ_AHEAD_BYTES = 8_192
@@ -159,6 +160,9 @@ class GuardedSession(requests.Session):
             ValueError,  # of a chunk whose length is negative
         ) as error:
             call.remaining()  # what breaks when time is up, breaks because time is up
+            tls = tls_failure(error)
+            if tls is not None:
+                raise TlsFailed(tls) from error
             raise ConnectionFailed(f"The connection failed: {_reason(error)}.") from error
         return response
 

@@ -30,6 +30,7 @@ def log_access(exchange: Exchange, seconds: float) -> None:
         extra=fields(
             contract=contract.name if contract else None,
             operationId=operation.operation_id if operation else None,
+            page=exchange.page,
             method=exchange.method,
             path=exchange.path,
             status=exchange.status,

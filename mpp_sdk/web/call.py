@@ -22,6 +22,46 @@ class Principal:
     roles: frozenset[str] = frozenset()
 
 
+class Repeatable(Protocol):
+    """What a caller may ask for again under the same key, and must then not be done again.
+
+    subject is who asks, operation_key what is asked for. fingerprint is the same for two that ask
+    for the same.
+    """
+
+    @property
+    def subject(self) -> str:
+        """Who asks; empty for somebody unknown."""
+
+    @property
+    def operation_key(self) -> str:
+        """What is asked for."""
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key; None when it may be done as often as it is asked for."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What two that ask for the same have in common."""
+
+
+class Calling(Repeatable, Protocol):
+    """Whoever wants something done: what an edge must know of a call or of a page's form."""
+
+    @property
+    def principal(self) -> Principal | None:
+        """Who is behind it; None for somebody unknown."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+
+    @property
+    def correlation_id(self) -> str:
+        """What ties together all that came of it."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One authenticated and validated call.
@@ -45,6 +85,16 @@ class Call:
     idempotency_key: str | None = None
     if_match: str | None = None
     event_id: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """Who calls; empty for somebody unknown."""
+        return self.principal.subject if self.principal else ""
+
+    @property
+    def operation_key(self) -> str:
+        """The operation, told apart from those of other contracts."""
+        return f"{self.contract.name}:{self.operation.operation_id}"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ class Operation:
     parameters: tuple[Parameter, ...]
     body_media_types: tuple[str, ...]
     body_required: bool
+    optional: bool = False
+    """Whether a server may leave it out, as `x-optional` of the document says."""
 
     @property
     def name(self) -> str:
@@ -192,6 +194,7 @@ def _operation(
         parameters=tuple(_parameter(document, each) for each in declared.values()),
         body_media_types=tuple(body.get("content", {})),
         body_required=bool(body.get("required", False)),
+        optional=bool(node.get("x-optional", False)),
     )
 
 

@@ -22,7 +22,8 @@ class Exchange:
     """One request and what each layer has found out about it.
 
     path_values are the undecoded parts of the path; arguments what the handler gets. header_values
-    has every header as often as it came, headers those of a name joined (RFC 9110, 5.3).
+    has every header as often as it came, headers those of a name joined (RFC 9110, 5.3). page is
+    the name of the web page that was asked for, where no contract has an operation for it.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Exchange:
     body: bytes = b""
     document: Any = None
     event_id: str | None = None
+    page: str | None = None
     status: int | None = None
 
 

@@ -26,7 +26,7 @@ from mpp_sdk.clock import now
 from mpp_sdk.database import UtcDateTime
 from mpp_sdk.errors import Conflict, IdempotencyMismatch
 from mpp_sdk.secrets import SecretBox
-from mpp_sdk.web.call import Call, Proceed, Reply
+from mpp_sdk.web.call import Proceed, Repeatable, Reply
 
 KEPT = timedelta(days=7)
 """How long an answer can be had again."""
@@ -43,7 +43,7 @@ class KeptReply:
     fingerprint: str
     reply: Reply
 
-    def to(self, call: Call) -> Reply:
+    def to(self, call: Repeatable) -> Reply:
         """Return the answer for a call. Raises IdempotencyMismatch when that asks otherwise."""
         _check_fingerprint(self.fingerprint, call)
         return self.reply
@@ -76,20 +76,21 @@ class IdempotencyTable:
         )
 
     def replay_or_run(
-        self, connection: Connection, call: Call, proceed: Proceed, box: SecretBox
+        self, connection: Connection, call: Repeatable, proceed: Proceed, box: SecretBox
     ) -> Reply:
         """Return the answer that the key was given before, or run the call and keep its answer.
 
         It belongs in the transaction of the business write, so that both are kept or neither is. A
         second call with the same key waits until the first one's transaction is over. Only answers
-        of success are kept. Raises IdempotencyMismatch when the key was used for another request.
+        of success are kept, to which a redirection after a form belongs. Raises IdempotencyMismatch
+        when the key was used for another request.
         """
         if call.idempotency_key is None:
             return proceed()
         if not self._claim(connection, call):
             return self._replay(connection, call, box)
         reply = proceed()
-        if reply.status is not None and 200 <= reply.status < 300:
+        if reply.status is not None and 200 <= reply.status < 400:
             connection.execute(
                 update(self.table)
                 .where(*self._this(call))
@@ -99,7 +100,7 @@ class IdempotencyTable:
             connection.execute(delete(self.table).where(*self._this(call)))
         return reply
 
-    def find(self, connection: Connection, call: Call, box: SecretBox) -> Reply | None:
+    def find(self, connection: Connection, call: Repeatable, box: SecretBox) -> Reply | None:
         """Return the answer that the key was given before, if there is one.
 
         Raises IdempotencyMismatch when the key was used for another request.
@@ -112,7 +113,7 @@ class IdempotencyTable:
         return None if row.reply is None else _from_text(box.decrypt(row.reply))
 
     def find_all(
-        self, connection: Connection, calls: Collection[Call], box: SecretBox
+        self, connection: Connection, calls: Collection[Repeatable], box: SecretBox
     ) -> "dict[ReplyKey, KeptReply]":
         """Return the answers that the keys of several calls were given before."""
         columns = self.table.c
@@ -129,7 +130,7 @@ class IdempotencyTable:
         }
 
     def keep_all(
-        self, connection: Connection, answers: Collection[tuple[Call, Reply]], box: SecretBox
+        self, connection: Connection, answers: Collection[tuple[Repeatable, Reply]], box: SecretBox
     ) -> None:
         """Keep the answers of several calls. Raises IntegrityError when one has a kept answer."""
         moment = now()
@@ -154,14 +155,14 @@ class IdempotencyTable:
         old = self.table.c.created_at < now() - KEPT
         return connection.execute(delete(self.table).where(old)).rowcount
 
-    def _claim(self, connection: Connection, call: Call) -> bool:
+    def _claim(self, connection: Connection, call: Repeatable) -> bool:
         """Return whether this call is the first with its key; the key is then its own."""
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         claim = (
             dialect.insert(self.table)
             .values(
-                subject=_subject(call),
-                operation=_operation(call),
+                subject=call.subject,
+                operation=call.operation_key,
                 key=call.idempotency_key,
                 fingerprint=call.fingerprint,
                 created_at=now(),
@@ -171,37 +172,29 @@ class IdempotencyTable:
         )
         return connection.execute(claim).one_or_none() is not None
 
-    def _replay(self, connection: Connection, call: Call, box: SecretBox) -> Reply:
+    def _replay(self, connection: Connection, call: Repeatable, box: SecretBox) -> Reply:
         reply = self.find(connection, call, box)
         if reply is None:
             raise Conflict("A call with this Idempotency-Key is in progress. Try again.")
         return reply
 
-    def _this(self, call: Call) -> tuple[Any, ...]:
+    def _this(self, call: Repeatable) -> tuple[Any, ...]:
         columns = self.table.c
         return (
-            columns.subject == _subject(call),
-            columns.operation == _operation(call),
+            columns.subject == call.subject,
+            columns.operation == call.operation_key,
             columns.key == call.idempotency_key,
         )
 
 
-def reply_key(call: Call) -> ReplyKey:
+def reply_key(call: Repeatable) -> ReplyKey:
     """Return what an answer of a call with an Idempotency-Key is found by."""
-    return _subject(call), _operation(call), call.idempotency_key or ""
+    return call.subject, call.operation_key, call.idempotency_key or ""
 
 
-def _check_fingerprint(fingerprint: str, call: Call) -> None:
+def _check_fingerprint(fingerprint: str, call: Repeatable) -> None:
     if fingerprint != call.fingerprint:
         raise IdempotencyMismatch("Use a new Idempotency-Key for a new request.")
-
-
-def _subject(call: Call) -> str:
-    return call.principal.subject if call.principal else ""
-
-
-def _operation(call: Call) -> str:
-    return f"{call.contract.name}:{call.operation.operation_id}"
 
 
 def _to_text(reply: Reply) -> str:

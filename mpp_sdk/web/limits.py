@@ -205,6 +205,13 @@ class CallLimits:
             self._anonymous.take(f"{address} {operation.operation_id}", time.monotonic())
         return address
 
+    def visit(self, peer: str | None, headers: Mapping[str, str]) -> str:
+        """Count what is no call of an operation; return its address. Raises TooManyCalls."""
+        address = self._proxies.client(peer, headers)
+        if self._address is not None:
+            self._address.take(address, time.monotonic())
+        return address
+
     def before_check(self, address: str, credential: str) -> None:
         """Let a credential be looked at.
 

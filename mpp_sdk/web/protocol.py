@@ -2,11 +2,15 @@
 
 The head of a request, from its first line to its last header, must arrive whole in bounded time and
 space: else a few thousand connections that never end one cost a server its memory and its sockets.
+
+A wish to speak another protocol on the connection (`Upgrade`, such as the `h2c` that Java's
+HttpClient sends unless it is told otherwise) is passed over, as RFC 9110, 7.8 allows.
 """
 
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mpp_sdk.web.writing import GatheringTransport
@@ -17,6 +21,7 @@ _ANSWER = (
     "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n"
     "Connection: close\r\n\r\n{body}"
 )
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -25,6 +30,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.parser: Any = _Parser(self)
 
     def connection_made(self, transport: Any) -> None:
         """Take up a connection; its first request is waited for no longer than any other."""
@@ -59,6 +68,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_is_there()
         super().on_headers_complete()
 
+    def head_without_upgrade(self) -> bytes:
+        """Return the head that was just read as it would be without a wish for another protocol."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                options = (option.strip() for option in value.split(b","))
+                value = b", ".join(one for one in options if one.lower() not in _UPGRADE_HEADERS)
+            if name not in _UPGRADE_HEADERS:
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _should_upgrade(self) -> bool:
+        """Have uvicorn leave alone what its parser reads once more."""
+        return True
+
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._hang_up, "408 Request Timeout")
 
@@ -77,3 +102,43 @@ class BoundedProtocol(HttpToolsProtocol):
             answer = _ANSWER.format(status=status, length=len(body), body=body)
             self.transport.write(answer.encode())
         self.transport.close()
+
+
+class _Parser:
+    """httptools' parser, to which a request with `Upgrade` ends with its head: its body is lost.
+
+    Such a head is read once more without the wish, and what follows it as that one announces.
+    """
+
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        self._protocol = protocol
+        self._begin()
+
+    def _begin(self) -> None:
+        parser = httptools.HttpRequestParser(self._protocol)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self._parser = parser
+        self.get_http_version = parser.get_http_version
+        self.get_method = parser.get_method
+        self.should_keep_alive = parser.should_keep_alive
+
+    def should_upgrade(self) -> bool:
+        """Return whether the head that was just read is to be read once more.
+
+        That of CONNECT is not: its wish is no header.
+        """
+        return self._parser.should_upgrade() and self.get_method() != b"CONNECT"
+
+    def feed_data(self, data: bytes) -> None:
+        """Read what has come in. Raises HttpParserError, and HttpParserUpgrade for a CONNECT."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as ended:
+                if not self.should_upgrade():
+                    raise
+                head = self._protocol.head_without_upgrade()
+                self._begin()
+                data = head + data[ended.args[0] :]
+            else:
+                return

@@ -96,6 +96,16 @@ def serve(
         raise Unavailable(_NOT_STARTED)
 
 
+def collect_less() -> None:
+    """Let the garbage collector look no more at what is loaded now and stays until the end.
+
+    Nor as often at the rest: a hundred calls under way are no garbage.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which drains first, and leaves the process its own exit status."""
 
@@ -118,14 +128,9 @@ class _Server(uvicorn.Server):
             self.force_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and let the garbage collector look no more at what stays until the end.
-
-        Nor as often at the rest: a hundred calls under way are no garbage.
-        """
+        """Start, and then have the garbage collector disturb calls as little as it can."""
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_YOUNG_OBJECTS)
+        collect_less()
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop."""

@@ -139,6 +139,11 @@ class Validators:
         if not found:
             exchange.arguments[parameter.argument] = value
 
+    def body_errors(self, operation_id: str, value: Any) -> list[FieldError]:
+        """Return every rule of the contract that a JSON value breaks as an operation's body."""
+        _, validator = self._bodies[operation_id, JSON]
+        return [FieldError(*found) for found in _errors(validator, value)]
+
     def check_body(self, operation: Operation, exchange: Exchange, media_type: str) -> None:
         """Parse the exchange's body and check it. Raises InvalidInput with every error found."""
         schema, validator = self._bodies[operation.operation_id, media_type]

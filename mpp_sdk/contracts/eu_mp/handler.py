@@ -13,6 +13,7 @@ from .models import (
     NotificationReplay,
     NotificationReplayOrder,
     PlatformRole,
+    PointsOfDeliveryRequested,
     ServiceOfferCanceled,
     ServiceOfferChanged,
     ServiceOfferConfirmed,
@@ -58,6 +59,18 @@ class EuMpHandler(ABC):
         """Receive the resumption of a suspended service offer.
 
         The subscription is active again. Data may flow for every PoD whose activation is ACTIVE.
+        """
+
+    @abstractmethod
+    def receive_requested_points_of_delivery(
+        self, platform_role: PlatformRole, body: PointsOfDeliveryRequested
+    ) -> Acknowledgement:
+        """Receive points of delivery to request.
+
+        Sent to the requester's platform, since version 1.1, when somebody of its company adds
+        points of delivery at the marketplace. The platform requests them at the provider's platform
+        as it does with its own list, and goes on trying until the provider has taken them or the
+        subscription has ended.
         """
 
     @abstractmethod

@@ -103,13 +103,14 @@ class EndedSubscriptionState(StrEnum):
 
 class HeldEventKind(StrEnum):
     """
-    What an event told; of an expiry, that the service offer is canceled.
+    What an event told; of an expiry, that the service offer is canceled. Others may be added.
     """
 
     SERVICE_OFFER_CONFIRMED = "service-offer.confirmed"
     SERVICE_OFFER_CANCELED = "service-offer.canceled"
     SERVICE_OFFER_SUSPENDED = "service-offer.suspended"
     SERVICE_OFFER_RESUMED = "service-offer.resumed"
+    POINTS_OF_DELIVERY_REQUESTED = "points-of-delivery.requested"
 
 
 class HeldServiceOfferState(StrEnum):
@@ -232,6 +233,32 @@ class PlatformRole(StrEnum):
 
     PROVIDER = "provider"
     REQUESTER = "requester"
+
+
+class PointsOfDeliveryRequested(Model):
+    """
+    Points of delivery that the requester's company has added.
+    """
+
+    event_id: Annotated[UUID, Field(alias="eventId")]
+    """
+    The same for every attempt.
+    """
+
+    occurred_at: Annotated[AwareDatetime, Field(alias="occurredAt")]
+    """
+    When they were added.
+    """
+
+    subscription_id: Annotated[UUID, Field(alias="subscriptionId")]
+    """
+    The subscription.
+    """
+
+    pod_ids: Annotated[list[str], Field(alias="podIds", max_length=1000, min_length=1)]
+    """
+    Each once.
+    """
 
 
 class PriceModel(StrEnum):

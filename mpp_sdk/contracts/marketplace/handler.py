@@ -12,6 +12,8 @@ from .models import (
     ActionReason,
     ActivationPage,
     ActivationState,
+    ApiDocument,
+    ApiDocumentText,
     AttemptOutcome,
     AuditedKind,
     AuditPage,
@@ -57,6 +59,8 @@ from .models import (
     PlatformDraft,
     PlatformRole,
     PointOfDeliveryPage,
+    PointsOfDeliveryAdded,
+    PointsOfDeliveryOrder,
     ResynchronisationFindingPage,
     ResynchronisationOutcome,
     ResynchronisationPage,
@@ -317,6 +321,31 @@ class MarketplaceHandler(ABC):
         """
 
     @abstractmethod
+    def read_api_document(self, service_id: UUID, version: int) -> ApiDocument | Reply:
+        """Read the provider's own OpenAPI document.
+
+        Of whoever sees the version. 404 when the version has none.
+        """
+
+    @abstractmethod
+    def write_api_document(
+        self, service_id: UUID, version: int, body: ApiDocumentText
+    ) -> ApiDocument | Reply:
+        """Write the provider's own OpenAPI document.
+
+        Only of a DRAFT. It must be a valid OpenAPI document of version 3.0 or 3.1 in YAML or JSON,
+        whole in itself: each `$ref` begins with `#`. If-Match carries the ETag of the version,
+        which changes.
+        """
+
+    @abstractmethod
+    def delete_api_document(self, service_id: UUID, version: int) -> None:
+        """Take the provider's own OpenAPI document away.
+
+        Only from a DRAFT. If-Match carries the ETag of the version, which changes.
+        """
+
+    @abstractmethod
     def publish_service_version(self, service_id: UUID, version: int) -> ServiceVersion | Reply:
         """Publish a draft.
 
@@ -431,7 +460,8 @@ class MarketplaceHandler(ABC):
     ) -> ServiceRequest | Reply:
         """Reject a request or its offer.
 
-        The provider declines a request, or the requester declines the offer. Final.
+        The provider declines a request, or the requester declines the offer, each in that role.
+        Final.
         """
 
     @abstractmethod
@@ -470,7 +500,8 @@ class MarketplaceHandler(ABC):
     ) -> Subscription | Reply:
         """Cancel a subscription.
 
-        Either company or an operator. Final; both platforms are told and every activation ends.
+        Either company, in the role in which it takes part, or an operator. Final; both platforms
+        are told and every activation ends.
         """
 
     @abstractmethod
@@ -503,6 +534,18 @@ class MarketplaceHandler(ABC):
         """List the points of delivery of a subscription.
 
         Each with its consent and its activation, in the order of their ids.
+        """
+
+    @abstractmethod
+    def request_points_of_delivery(
+        self, subscription_id: UUID, body: PointsOfDeliveryOrder
+    ) -> PointsOfDeliveryAdded:
+        """Add points of delivery to a subscription.
+
+        The requester's list, or a part of it, while the subscription is PENDING or ACTIVE. The
+        marketplace tells the requester's own platform (`points-of-delivery.requested` of the EU-MP
+        API), which asks the provider's platform for them as it does for its own list. Those that
+        are there already stay as they are; nobody is told of them again.
         """
 
     @abstractmethod

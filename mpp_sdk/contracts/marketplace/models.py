@@ -71,6 +71,38 @@ class ActivationState(StrEnum):
     ENDED = "ENDED"
 
 
+class ApiDocumentFormat(StrEnum):
+    """
+    How the document is written.
+    """
+
+    YAML = "YAML"
+    JSON = "JSON"
+
+
+class ApiDocumentText(Model):
+    """
+    The provider's own OpenAPI document.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    text: Annotated[str, Field(max_length=500000, min_length=1)]
+    """
+    The document, in YAML or JSON.
+    """
+
+
+class AreaType(StrEnum):
+    """
+    The kind of a GeoJSON geometry.
+    """
+
+    POLYGON = "Polygon"
+    MULTI_POLYGON = "MultiPolygon"
+
+
 class AttemptOutcome(StrEnum):
     """
     How an attempt ended.
@@ -83,16 +115,18 @@ class AttemptOutcome(StrEnum):
 
 class AuditedKind(StrEnum):
     """
-    The kind of thing that a transition belongs to.
+    The kind of thing that a transition belongs to. Others may be added.
     """
 
     MARKET_PLAYER = "MarketPlayer"
     PLATFORM = "Platform"
     CREDENTIAL = "Credential"
+    PERSON = "Person"
     SERVICE_VERSION = "ServiceVersion"
     SERVICE_REQUEST = "ServiceRequest"
     OFFER = "Offer"
     SUBSCRIPTION = "Subscription"
+    POINT_OF_DELIVERY = "PointOfDelivery"
     CONSENT = "Consent"
     ACTIVATION = "Activation"
     DELIVERY = "Delivery"
@@ -298,13 +332,14 @@ class DeliveryState(StrEnum):
 
 class EventKind(StrEnum):
     """
-    The kind of an event.
+    The kind of an event. Others may be added.
     """
 
     SERVICE_OFFER_CONFIRMED = "service-offer.confirmed"
     SERVICE_OFFER_CANCELED = "service-offer.canceled"
     SERVICE_OFFER_SUSPENDED = "service-offer.suspended"
     SERVICE_OFFER_RESUMED = "service-offer.resumed"
+    POINTS_OF_DELIVERY_REQUESTED = "points-of-delivery.requested"
 
 
 class FinishedDeliveryState(StrEnum):
@@ -489,6 +524,16 @@ class Platform(Model):
     When that was.
     """
 
+    contract_version: Annotated[str | None, Field(alias="contractVersion")] = None
+    """
+    The version of the EU-MP contract that the platform speaks, as its `GET /test` said last; absent until it has. Asked at each integration set-up test and once a day.
+    """
+
+    contract_version_at: Annotated[AwareDatetime | None, Field(alias="contractVersionAt")] = None
+    """
+    When it said so.
+    """
+
     updated_at: Annotated[AwareDatetime, Field(alias="updatedAt")]
     """
     When the settings were last changed.
@@ -552,6 +597,10 @@ class PointOfDelivery(Model):
     consent: ConsentState | None = None
     consent_validity: Annotated[Period | None, Field(alias="consentValidity")] = None
     activation: ActivationState | None = None
+    requested_at: Annotated[AwareDatetime | None, Field(alias="requestedAt")] = None
+    """
+    When it was added at the marketplace; absent when the requester's platform has asked for it by itself.
+    """
 
 
 class PointOfDeliveryPage(Model):
@@ -567,6 +616,51 @@ class PointOfDeliveryPage(Model):
     next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
     """
     Leads to the next page; absent on the last.
+    """
+
+
+class PointsOfDeliveryAdded(Model):
+    """
+    What became of points of delivery that were to be added.
+    """
+
+    added_count: Annotated[int, Field(alias="addedCount", ge=0)]
+    """
+    How many are new.
+    """
+
+    added: list[str]
+    """
+    Those that are new, in the order of the call.
+    """
+
+    already_there_count: Annotated[int, Field(alias="alreadyThereCount", ge=0)]
+    """
+    How many were there before.
+    """
+
+    already_there: Annotated[list[str], Field(alias="alreadyThere")]
+    """
+    Those that were there before, in the order of the call.
+    """
+
+    event_id: Annotated[UUID | None, Field(alias="eventId")] = None
+    """
+    The event that tells the requester's platform; absent when nothing is new.
+    """
+
+
+class PointsOfDeliveryOrder(Model):
+    """
+    Points of delivery to add.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    pod_ids: Annotated[list[str], Field(alias="podIds", max_length=1000, min_length=1)]
+    """
+    Each once.
     """
 
 
@@ -861,6 +955,11 @@ class SkippedDeliveryPage(Model):
     In the order of their ids.
     """
 
+    next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
+    """
+    Leads to the next page; absent on the last.
+    """
+
 
 class SubscriptionState(StrEnum):
     """
@@ -974,6 +1073,56 @@ class ActivationPage(Model):
     next_cursor: Annotated[str | None, Field(alias="nextCursor")] = None
     """
     Leads to the next page; absent on the last.
+    """
+
+
+class ApiDocument(Model):
+    """
+    The provider's own OpenAPI document of a version.
+    """
+
+    title: str
+    """
+    Its title, as it says.
+    """
+
+    openapi: str
+    """
+    The version of the OpenAPI specification.
+    """
+
+    format: ApiDocumentFormat
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    The SHA-256 of the text in UTF-8, in hex.
+    """
+
+    text: str
+    """
+    The document, as it was written.
+    """
+
+    updated_at: Annotated[AwareDatetime, Field(alias="updatedAt")]
+    """
+    When it was written.
+    """
+
+
+class Area(Model):
+    """
+    Where the service is offered, as a GeoJSON geometry (RFC 7946). A position is `[longitude, latitude]` in degrees
+    (WGS 84); a ring has at least four, of which the last is the first; all rings together have at most 2,000. Lists
+    leave the area out.
+
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    type: AreaType
+    coordinates: Annotated[list[list[Any]], Field(max_length=500, min_length=1)]
+    """
+    The rings of a Polygon, or the rings of each polygon of a MultiPolygon.
     """
 
 
@@ -1518,7 +1667,12 @@ class IntegrationTestStep(Model):
 
     name: str
     """
-    What was tried.
+    What was tried: a step, or a case of the conformance kit by its id.
+    """
+
+    title: str | None = None
+    """
+    Of a case of the conformance kit, what a sound platform does.
     """
 
     outcome: TestOutcome
@@ -1529,7 +1683,7 @@ class IntegrationTestStep(Model):
 
     advice: str | None = None
     """
-    What to do about a failure.
+    What to do about a failure; of a step that passed, what to do soon.
     """
 
     duration_ms: Annotated[int, Field(alias="durationMs", ge=0)]
@@ -1895,6 +2049,7 @@ class ServiceDescription(Model):
     The areas it is offered in (EIC codes).
     """
 
+    area: Area | None = None
     data_standard: Annotated[DataStandard, Field(alias="dataStandard")]
     resolution: Annotated[
         str | None,
@@ -2116,7 +2271,7 @@ class IntegrationTest(Model):
 
     passed: bool
     """
-    Whether every step passed.
+    Whether no step failed.
     """
 
     started_at: Annotated[AwareDatetime, Field(alias="startedAt")]

@@ -34,7 +34,7 @@ class MeteringHandler(ABC):
 
         Starts the consent process: the provider asks the customer of each point of delivery, where
         the service needs consent, and activates the service when it is granted. Repeating the call
-        asks nobody twice.
+        asks nobody twice. Every point of delivery of the call is answered, each once.
         """
 
     @abstractmethod
