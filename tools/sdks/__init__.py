@@ -1,0 +1,1 @@
+"""SDKs in other languages: generated from the contracts, and packed as release artifacts."""
