@@ -9,8 +9,12 @@ from typing import Any
 
 import anyio.to_thread
 from sqlalchemy import Column, MetaData
+from starlette.routing import Mount
 from starlette.types import ASGIApp
 
+from marketplace.accounts import retention as accounts
+from marketplace.accounts.postman import Postman
+from marketplace.accounts.smtp import check_mail
 from marketplace.activations import service as activations
 from marketplace.activations.listeners import on_activation_changed
 from marketplace.catalogue import service as catalogue
@@ -30,7 +34,7 @@ from marketplace.delivery.replaying import Replayer
 from marketplace.delivery.wake_ups import WakeUps, check_client, make_broker
 from marketplace.delivery.watching import watch_broker
 from marketplace.delivery.worker import DeliveryWorker
-from marketplace.identity import access, rotation
+from marketplace.identity import access, rotation, versions
 from marketplace.identity import service as identity
 from marketplace.identity.authentication import CredentialAuthenticator
 from marketplace.identity.directory import PlatformDirectory
@@ -39,11 +43,13 @@ from marketplace.identity.listeners import (
     on_player_reinstated,
     on_player_suspended,
 )
+from marketplace.monitoring import over_time
 from marketplace.monitoring import service as monitoring
 from marketplace.operations import Operations
 from marketplace.subscriptions import negotiation
 from marketplace.subscriptions import service as subscriptions
 from marketplace.subscriptions.listeners import on_subscription_changed
+from marketplace.website.mount import Website
 from mpp_sdk.database import open_database
 from mpp_sdk.metrics import HttpMeters
 from mpp_sdk.web.access_log import log_to_file
@@ -61,6 +67,7 @@ PLATFORM_CONTRACTS = ("eu_mp", "metering")
 
 CAPABILITIES = (
     "identity",
+    "accounts",
     "delivery",
     "catalogue",
     "subscriptions",
@@ -92,17 +99,26 @@ class Application:
     def __init__(self, environment: Environment) -> None:
         settings = environment.settings
         check_client(settings.broker_url)
+        settings.check_sign_in()
+        check_mail(settings)
         wire()
         if settings.access_log is not None:
             log_to_file(settings.access_log)
         edge = MarketplaceEdge(environment, access.entering)
-        contracts = bound_contracts(environment, edge)
+        limits = CallLimits.of(settings)
+        contracts = bound_contracts(environment, edge, limits)
         by_platforms = [Contract.load(name) for name in PLATFORM_CONTRACTS]
+        website = Website(environment, edge, limits)
         self.environment = environment
+        self.site = website.site
         self.operations = Operations(environment, contracts)
         self.app: ASGIApp = compose(
             contracts,
-            [*docs_routes(contracts, by_platforms), *self.operations.routes()],
+            [
+                *docs_routes(contracts, by_platforms),
+                *self.operations.routes(),
+                Mount("/", website),
+            ],
             lifespan=_lifespan(environment, edge),
             answered=environment.meters.of(HttpMeters).answered,
         )
@@ -128,7 +144,9 @@ def open_environment(settings: Settings) -> Environment:
 
 
 def bound_contracts(
-    environment: Environment, edge: MarketplaceEdge | None = None
+    environment: Environment,
+    edge: MarketplaceEdge | None = None,
+    limits: CallLimits | None = None,
 ) -> Sequence[BoundContract]:
     """Return the contracts, bound to the capabilities. Raises ContractError.
 
@@ -137,7 +155,7 @@ def bound_contracts(
     settings = environment.settings
     edge = edge or MarketplaceEdge(environment, access.entering)
     authenticator = CredentialAuthenticator(environment)
-    limits = CallLimits.of(settings)
+    limits = limits or CallLimits.of(settings)
     return [
         bind(
             Contract.load(name),
@@ -165,6 +183,8 @@ def encrypted_columns() -> list[Column[Any]]:
     return [
         tables["platform_key"].c.encrypted_key,
         tables["signing_secret"].c.encrypted_secret,
+        tables["person"].c.encrypted_totp_secret,
+        tables["mail"].c.encrypted_text,
         tables["outbox_event"].c.encrypted_secrets,
         tables["idempotent_reply"].c.reply,
     ]
@@ -190,6 +210,9 @@ def jobs() -> list[Job]:
     """Return what is done periodically in the database."""
     return [
         Job("forget ended credentials", identity.forget_ended),
+        Job("forget ended sign-ins", accounts.forget_ended),
+        Job("name services", catalogue.name_versions),
+        Job("count over time", over_time.count_due),
         Job("expire requests", negotiation.expire_due_requests),
         Job("expire subscriptions", subscriptions.expire_due_subscriptions),
         Job("expire consents", consents.expire_due_consents),
@@ -230,6 +253,9 @@ def _start(environment: Environment, edge: MarketplaceEdge) -> Callable[[], None
     def refresh_keys() -> int:
         return rotation.refresh_due_keys(environment, stopping.is_set)
 
+    def ask_versions() -> int:
+        return versions.ask_due_platforms(environment, stopping.is_set)
+
     def forget_events() -> int:
         return retention.forget_old(environment, stopping.is_set)
 
@@ -239,11 +265,14 @@ def _start(environment: Environment, edge: MarketplaceEdge) -> Callable[[], None
         Scheduler(environment, [Job("forget old events", forget_events, False)], stopping),
         # A platform that does not answer must not hold up the rest.
         Scheduler(environment, [Job("refresh API keys", refresh_keys, False)], stopping),
+        Scheduler(environment, [Job("ask for versions", ask_versions, False)], stopping),
     ]
     replayer = Replayer(environment)
     deliverer = delivery_part(environment)
+    postman = Postman(environment)
     deliverer.start()
     replayer.start()
+    postman.start()
     for scheduler in schedulers:
         scheduler.start()
 
@@ -252,6 +281,7 @@ def _start(environment: Environment, edge: MarketplaceEdge) -> Callable[[], None
         edge.stop()
         for scheduler in schedulers:
             scheduler.stop()
+        postman.stop()
         replayer.stop()
         deliverer.stop()
         environment.engine.dispose()

@@ -4,8 +4,9 @@ import getpass
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from pydantic import SecretStr, TypeAdapter
 from sqlalchemy import Engine, make_url
 
-from marketplace import queue_commands, recovery_commands
+from marketplace import person_commands, queue_commands, recovery_commands
 from marketplace.app import (
     Application,
     delivery_part,
@@ -57,25 +58,34 @@ _DURATION = TypeAdapter(timedelta)
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
+    demo_data: Annotated[
+        bool,
+        typer.Option(
+            "--demo-data",
+            help="Fill a marketplace with a month of made-up business first, and print three "
+            "sign-ins. It has an embedded database of its own, made anew each time.",
+        ),
+    ] = False,
 ) -> None:
     """Run the marketplace until it is told to stop."""
     given: dict[str, Any] = {"host": host, "port": port}
-    with explained(Settings):
-        settings = _settings(**{name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in given.items() if value is not None}
+    with explained(Settings), ExitStack() as running:
+        settings = _demo_settings(given) if demo_data else _settings(**given)
         tracing.configure("flexagora")
         application = Application(open_environment(settings))
-        with application.operations.listening() as operations_url:
-            _say_where(operations_url)
-            serve_app(
-                application.app,
-                host=settings.host,
-                port=settings.port,
-                on_start=lambda _: typer.echo(
-                    f"Flexagora is at {settings.effective_public_url}, its contracts at /docs"
-                ),
-                on_stopping=application.environment.readiness.begin_stopping,
-                drain_seconds=settings.drain_delay.total_seconds(),
-            )
+        sign_ins = running.enter_context(_filled(application)) if demo_data else ""
+        _say_where(running.enter_context(application.operations.listening()))
+        serve_app(
+            application.app,
+            host=settings.host,
+            port=settings.port,
+            on_start=lambda _: typer.echo(
+                f"Flexagora is at {settings.effective_public_url}, its contracts at /docs{sign_ins}"
+            ),
+            on_stopping=application.environment.readiness.begin_stopping,
+            drain_seconds=settings.drain_delay.total_seconds(),
+        )
 
 
 @app.command()
@@ -193,6 +203,7 @@ def check() -> None:
 
 recovery_commands.add_to(database_app, lambda: _settings())
 app.add_typer(queue_commands.make(lambda: _settings()), name="queue")
+app.add_typer(person_commands.make(lambda: _settings()), name="person")
 
 
 @secrets_app.command("rotate")
@@ -217,6 +228,34 @@ def _settings(**given: Any) -> Settings:
     settings = Settings(**given)
     logs.configure(settings.log_format)
     return settings
+
+
+def _demo_settings(given: dict[str, Any]) -> Settings:
+    """Return settings with a database and a data folder of their own, and platforms on loopback."""
+    folder = _settings().data_dir / "demo-data"
+    shutil.rmtree(folder, ignore_errors=True)
+    return _settings(
+        **given,
+        data_dir=folder,
+        database_url="",
+        broker_url="",
+        access_log=folder / "access.log",
+        deliver=True,
+        allow_http=True,
+        allow_private_addresses=True,
+    )
+
+
+@contextmanager
+def _filled(application: Application) -> Iterator[str]:
+    """Fill the marketplace with demonstration data; give the lines that tell of the sign-ins."""
+    from marketplace.demo_data.opening import filled  # its platforms need the extra `metering`
+
+    typer.echo("Filling a marketplace with a month of made-up business ...")
+    logging.getLogger().setLevel(logging.ERROR)  # its platforms fail and are called by the hundred
+    with filled(application.environment) as accounts:
+        lines = [f"  {one.role:<10} {one.email:<32} {one.password}" for one in accounts]
+        yield "\n".join(["", "Sign in with one of these accounts:", *lines])
 
 
 def _say_where(operations_url: str) -> None:
@@ -248,6 +287,9 @@ def _shown(name: str, value: object) -> str:
     """Return a setting's value for people to see, without secrets."""
     if isinstance(value, tuple):
         return ", ".join(_HIDDEN if isinstance(one, SecretStr) else str(one) for one in value)
+    if name == "smtp_url":
+        before, at, after = str(value).rpartition("@")
+        return f"{before.partition('://')[0]}://{_HIDDEN}@{after}" if at else after
     if name in _URLS and value:
         return make_url(str(value)).render_as_string(hide_password=True)
     if isinstance(value, timedelta):

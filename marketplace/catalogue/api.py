@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from marketplace.catalogue import service, tables
+from marketplace.catalogue import api_documents, service, tables
+from marketplace.catalogue.api_documents import DocumentOfVersion
 from marketplace.catalogue.domain import VersionState
 from marketplace.catalogue.repository import ServiceFilter
 from marketplace.core.etag import etag
@@ -12,6 +13,8 @@ from marketplace.identity import access
 from marketplace.identity.company import references
 from mpp_sdk.contracts.marketplace.models import (
     ActionReason,
+    ApiDocument,
+    ApiDocumentText,
     CompanyReference,
     DataStandard,
     MarketPlayerRole,
@@ -113,6 +116,36 @@ def withdraw_service_version(
 ) -> Reply:
     """Withdraw a version."""
     return _reply(service.withdraw(service_id, version, body.reason, if_match))
+
+
+def read_api_document(service_id: UUID, version: int) -> Reply:
+    """Read the provider's own OpenAPI document."""
+    return _document(api_documents.read_api_document(service_id, version))
+
+
+def write_api_document(
+    service_id: UUID, version: int, body: ApiDocumentText, if_match: str | None = None
+) -> Reply:
+    """Write the provider's own OpenAPI document."""
+    return _document(api_documents.write_api_document(service_id, version, body.text, if_match))
+
+
+def delete_api_document(service_id: UUID, version: int, if_match: str | None = None) -> None:
+    """Take the provider's own OpenAPI document away."""
+    api_documents.delete_api_document(service_id, version, if_match)
+
+
+def _document(found: DocumentOfVersion) -> Reply:
+    row = found.document
+    body = ApiDocument(
+        title=row.title,
+        openapi=row.openapi,
+        format=row.format,
+        sha256=row.sha256,
+        text=row.text,
+        updated_at=row.updated_at,
+    )
+    return Reply(body, headers={"ETag": etag(found.version)})
 
 
 def _page(page: Page[tables.ServiceVersion]) -> ServicePage:

@@ -42,6 +42,14 @@ VERSION = Lifecycle(
 version deprecates the one published before."""
 
 
+class ServiceSort(StrEnum):
+    """The order of a list of services."""
+
+    NEWEST = "newest"
+    NAME = "name"
+    RELEVANCE = "relevance"
+
+
 OPEN = frozenset({VersionState.PUBLISHED, VersionState.DEPRECATED})
 """The states in which everybody finds a version in the catalogue."""
 

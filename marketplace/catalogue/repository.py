@@ -1,8 +1,8 @@
 """Every query of the catalogue."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVarTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -19,12 +19,14 @@ from sqlalchemy import (
     select,
     text,
     type_coerce,
+    update,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
-from marketplace.catalogue.domain import OPEN, VersionState, fold, search_words
+from marketplace.catalogue.domain import OPEN, ServiceSort, VersionState, fold, search_words
 from marketplace.catalogue.tables import (
+    ApiDocument,
     Service,
     ServiceArea,
     ServiceCountry,
@@ -39,6 +41,9 @@ from mpp_sdk.contracts.marketplace.models import (
     ServiceDescription,
 )
 
+Ts = TypeVarTuple("Ts")
+_NAME_LENGTH = 200
+_BY_NAME = [Key(func.coalesce(ServiceVersion.name_key, ""))]
 _NEWEST_FIRST = [Key(ServiceVersion.id, descending=True)]
 # How much a word counts in the name, the summary, the details and the terms.
 _WEIGHTS = (1.0, 0.4, 0.2, 0.1)
@@ -77,10 +82,16 @@ def service(session: Session, service_id: UUID, *, lock: bool = False) -> Servic
 def version(session: Session, service_id: UUID, number: int) -> ServiceVersion | None:
     """Return a version of a service."""
     return session.scalar(
-        select(ServiceVersion).where(
-            ServiceVersion.service_id == service_id, ServiceVersion.number == number
-        )
+        select(ServiceVersion)
+        .where(ServiceVersion.service_id == service_id, ServiceVersion.number == number)
+        .options(undefer(ServiceVersion.area))
     )
+
+
+def has_api_document(session: Session, version_id: UUID) -> bool:
+    """Return whether a version has a document."""
+    found = select(ApiDocument.version_id).where(ApiDocument.version_id == version_id)
+    return session.scalar(found) is not None
 
 
 def version_states(session: Session, service_id: UUID) -> dict[int, VersionState]:
@@ -138,19 +149,92 @@ def versions(
 
 
 def find(
-    session: Session, wanted: ServiceFilter, limit: int, cursor: str | None
+    session: Session,
+    wanted: ServiceFilter,
+    limit: int,
+    cursor: str | None,
+    sort: ServiceSort | None = None,
 ) -> Page[ServiceVersion]:
     """Return a page of current versions: the newest first or, with a text, the best matches."""
     statement = select(ServiceVersion).join(Service, Service.id == ServiceVersion.service_id)
     statement = statement.where(_current(wanted.viewer), *_conditions(wanted))
+    keys = [*_BY_NAME, *_NEWEST_FIRST] if sort is ServiceSort.NAME else _NEWEST_FIRST
     if wanted.text is None:
-        return paginate(session, statement, _NEWEST_FIRST, limit, cursor, bound_to=wanted)
+        return paginate(session, statement, keys, limit, cursor, bound_to=wanted)
     words = search_words(wanted.text)
     if not words:  # nothing but punctuation: there is nothing to find
         return Page([])
     statement, rank = _matching(session, statement, words)
-    keys = [Key(rank, descending=True), *_NEWEST_FIRST]
+    if sort in (None, ServiceSort.RELEVANCE):
+        keys = [Key(rank, descending=True), *_NEWEST_FIRST]
     return paginate(session, statement, keys, limit, cursor, bound_to=wanted)
+
+
+def count_by_choices(session: Session, wanted: ServiceFilter) -> Sequence[Sequence[Any]]:
+    """Return how many current versions have the same category, role, standard and consent.
+
+    These four of the filter do not restrict.
+    """
+    anything = replace(
+        wanted, category=None, provider_role=None, data_standard=None, consent_required=None
+    )
+    columns = (
+        ServiceVersion.category,
+        ServiceVersion.provider_role,
+        ServiceVersion.data_standard,
+        ServiceVersion.consent_required,
+    )
+    return _counted(session, select(*columns, func.count()).group_by(*columns), anything)
+
+
+def count_by_country(session: Session, wanted: ServiceFilter) -> dict[str, int]:
+    """Return how many current versions are offered in each country, the most frequent first."""
+    country = ServiceCountry.country
+    statement = (
+        select(country, func.count())
+        .select_from(ServiceVersion)
+        .join(ServiceCountry, ServiceCountry.version_id == ServiceVersion.id)
+        .group_by(country)
+        .order_by(func.count().desc(), country)
+    )
+    return dict(tuple(row) for row in _counted(session, statement, replace(wanted, country=None)))
+
+
+def _counted(
+    session: Session, statement: Select[*tuple[Any, ...]], wanted: ServiceFilter
+) -> Sequence[Sequence[Any]]:
+    statement = statement.join(Service, Service.id == ServiceVersion.service_id)
+    statement = statement.where(_current(wanted.viewer), *_conditions(wanted))
+    if wanted.text is not None:
+        words = search_words(wanted.text)
+        if not words:
+            return []
+        statement, _ = _matching(session, statement, words)
+    return session.execute(statement).all()
+
+
+def unnamed(session: Session, limit: int) -> Sequence[tuple[UUID, ServiceDescription]]:
+    """Return versions that cannot be sorted by name yet."""
+    rows = session.execute(
+        select(ServiceVersion.id, ServiceVersion.described)
+        .where(ServiceVersion.name_key.is_(None))
+        .limit(limit)
+    )
+    return [(key, described) for key, described in rows]
+
+
+def name_version(session: Session, version_id: UUID, name: str) -> None:
+    """Have a version sorted by its name; it is no other version because of that."""
+    session.execute(
+        update(ServiceVersion)
+        .where(ServiceVersion.id == version_id)
+        .values(name_key=_name_key(name), version=ServiceVersion.version)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _name_key(name: str) -> str:
+    return " ".join(fold(name))[:_NAME_LENGTH]
 
 
 def _current(viewer: UUID | None) -> ColumnElement[bool]:
@@ -186,8 +270,8 @@ def _conditions(wanted: ServiceFilter) -> Iterable[ColumnElement[bool]]:
 
 
 def _matching(
-    session: Session, statement: Select[ServiceVersion], words: Sequence[str]
-) -> tuple[Select[ServiceVersion], ColumnElement[int]]:
+    session: Session, statement: Select[*Ts], words: Sequence[str]
+) -> tuple[Select[*Ts], ColumnElement[int]]:
     """Return the statement restricted to versions with every word, and their rank."""
     if session.get_bind().dialect.name == "postgresql":
         query = cast(" & ".join(f"'{word}':*" for word in words), TSQUERY)
@@ -225,7 +309,9 @@ def _matching(
 
 def describe(session: Session, row: ServiceVersion, description: ServiceDescription) -> None:
     """Write a description into a version, its filter columns and its full text."""
-    row.description = description
+    row.described = description.model_copy(update={"area": None})
+    row.area = description.area
+    row.name_key = _name_key(description.name)
     row.category = description.category
     row.provider_role = description.provider_role
     row.data_standard = description.data_standard

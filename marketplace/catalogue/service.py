@@ -3,7 +3,13 @@
 from uuid import UUID
 
 from marketplace.catalogue import repository
-from marketplace.catalogue.domain import VERSION, VersionState, current_version
+from marketplace.catalogue.area import check_area
+from marketplace.catalogue.domain import (
+    VERSION,
+    ServiceSort,
+    VersionState,
+    current_version,
+)
 from marketplace.catalogue.repository import ServiceFilter
 from marketplace.catalogue.tables import Service, ServiceVersion
 from marketplace.catalogue.terms import check_price, interval
@@ -19,10 +25,14 @@ from mpp_sdk.contracts.marketplace.models import ServiceDescription
 from mpp_sdk.errors import Conflict, Forbidden, InvalidInput, NotFound
 from mpp_sdk.ids import new_id
 
+BATCH = 100
+"""How many rows a job changes in one unit of work."""
+
 
 def create_service(description: ServiceDescription) -> ServiceVersion:
     """Return version 1 of a new service, a DRAFT that only its provider sees."""
     provider_id = access.require_market_player()
+    access.require_role(AccessRole.PROVIDER)
     _check(description, provider_id)
     service = Service(id=new_id(), provider_id=provider_id, last_number=0)
     current_session().add(service)
@@ -46,7 +56,7 @@ def edit_version(
     _check(description, row.provider_id)
     repository.describe(current_session(), row, description)
     row.updated_at = now()
-    _record(row, "edit", row.state)
+    record_edit(row)
     return row
 
 
@@ -142,9 +152,23 @@ def read_version(service_id: UUID, number: int) -> ServiceVersion:
     return row
 
 
-def list_services(wanted: ServiceFilter, limit: int, cursor: str | None) -> Page[ServiceVersion]:
-    """Return a page of the services that the caller may see; the filter's viewer is the caller."""
-    return repository.find(current_session(), wanted, limit, cursor)
+def list_services(
+    wanted: ServiceFilter, limit: int, cursor: str | None, sort: ServiceSort | None = None
+) -> Page[ServiceVersion]:
+    """Return a page of the services that the caller may see; the filter's viewer is the caller.
+
+    Without a sort the newest come first or, with a text, the best matches.
+    """
+    return repository.find(current_session(), wanted, limit, cursor, sort)
+
+
+def name_versions() -> int:
+    """Have versions of before be sorted by their names, at most BATCH; return how many."""
+    session = current_session()
+    rows = repository.unnamed(session, BATCH)
+    for version_id, description in rows:
+        repository.name_version(session, version_id, description.name)
+    return len(rows)
 
 
 def list_versions(
@@ -190,6 +214,7 @@ def _own_service(service_id: UUID, *, operators_too: bool = False) -> Service:
     principal = access.current_principal()
     service = _service(service_id, lock=True)
     if principal.market_player_id == service.provider_id:
+        access.require_role(AccessRole.PROVIDER)
         return service
     if principal.is_operator:
         if operators_too:
@@ -197,6 +222,24 @@ def _own_service(service_id: UUID, *, operators_too: bool = False) -> Service:
     elif service.open_number is None:
         raise NotFound.entity("service", service_id)
     raise Forbidden("Only its provider changes a service.")
+
+
+def own_version(service_id: UUID, number: int, *, lock: bool) -> ServiceVersion:
+    """Return a version of a service of the caller, the service locked if asked for.
+
+    Raises NotFound, and Forbidden when the service is another's.
+    """
+    if lock:
+        return _own_version(service_id, number)[1]
+    row = read_version(service_id, number)
+    if access.current_principal().market_player_id != row.provider_id:
+        raise Forbidden("Only its provider changes a service.")
+    return row
+
+
+def record_edit(row: ServiceVersion) -> None:
+    """Write down that a draft was edited."""
+    _record(row, "edit", row.state)
 
 
 def _own_version(
@@ -218,6 +261,8 @@ def _check(description: ServiceDescription, provider_id: UUID) -> None:
     ):
         if duration is not None:
             interval(duration, pointer)
+    if description.area is not None:
+        check_area(description.area)
     held = identity.companies([provider_id])[provider_id].roles
     if description.provider_role.value not in {role.value for role in held}:
         raise InvalidInput.field(

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    inspect,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -22,6 +23,8 @@ from marketplace.catalogue.domain import VersionState
 from marketplace.core.database import Base, Versioned
 from marketplace.core.model_column import ModelColumn
 from mpp_sdk.contracts.marketplace.models import (
+    ApiDocumentFormat,
+    Area,
     DataStandard,
     MarketPlayerRole,
     ServiceCategory,
@@ -46,7 +49,10 @@ class Service(Versioned, Base):
 
 
 class ServiceVersion(Versioned, Base):
-    """A version of a service. What can be filtered by has a column beside the description."""
+    """A version of a service. What can be filtered by has a column beside the description.
+
+    The area is apart from the rest of the description, so that lists are light.
+    """
 
     __tablename__ = "service_version"
 
@@ -56,7 +62,12 @@ class ServiceVersion(Versioned, Base):
     provider_id: Mapped[UUID] = mapped_column(index=True)
     state: Mapped[VersionState]
     state_reason: Mapped[str | None] = mapped_column(Text)
-    description: Mapped[ServiceDescription] = mapped_column(ModelColumn(ServiceDescription))
+    described: Mapped[ServiceDescription] = mapped_column(
+        "description", ModelColumn(ServiceDescription)
+    )
+    area: Mapped[Area | None] = mapped_column(ModelColumn(Area), deferred=True)
+    # The words of its name, to sort by; NULL until a job has written it, in rows of version 0.2.
+    name_key: Mapped[str | None] = mapped_column(String(200))
     category: Mapped[ServiceCategory] = mapped_column(index=True)
     provider_role: Mapped[MarketPlayerRole]
     data_standard: Mapped[DataStandard]
@@ -68,6 +79,7 @@ class ServiceVersion(Versioned, Base):
     countries: Mapped[list["ServiceCountry"]] = relationship(cascade="all, delete-orphan")
     areas: Mapped[list["ServiceArea"]] = relationship(cascade="all, delete-orphan")
     search_entry: Mapped["ServiceSearch | None"] = relationship(cascade="all, delete-orphan")
+    api_document: Mapped["ApiDocument | None"] = relationship(cascade="all, delete-orphan")
 
     __table_args__ = (
         UniqueConstraint("service_id", "number"),
@@ -79,7 +91,32 @@ class ServiceVersion(Versioned, Base):
             sqlite_where=text("state = 'PUBLISHED'"),
             postgresql_where=text("state = 'PUBLISHED'"),
         ),
+        # All that a search counts by, so that the descriptions need not be read for it.
+        Index(
+            "ix_service_version_choices",
+            "service_id",
+            "number",
+            "state",
+            "category",
+            "provider_role",
+            "data_standard",
+            "consent_required",
+            "id",
+        ),
+        Index(
+            "ix_service_version_unnamed",
+            "id",
+            sqlite_where=text("name_key IS NULL"),
+            postgresql_where=text("name_key IS NULL"),
+        ),
     )
+
+    @property
+    def description(self) -> ServiceDescription:
+        """The description; with its area where the version was read by itself, not in a list."""
+        if "area" in inspect(self).unloaded or self.area is None:
+            return self.described
+        return self.described.model_copy(update={"area": self.area})
 
 
 class ServiceCountry(Base):
@@ -98,6 +135,25 @@ class ServiceArea(Base):
 
     version_id: Mapped[UUID] = mapped_column(ForeignKey("service_version.id"), primary_key=True)
     area: Mapped[str] = mapped_column(String(60), primary_key=True, index=True)
+
+
+class ApiDocument(Base):
+    """The provider's own OpenAPI document of a version; apart, so that lists are light.
+
+    text is as it was written, document the same as JSON with its aliases resolved. title, openapi
+    (the version of the specification) and sha256 (of the text) say what it is.
+    """
+
+    __tablename__ = "service_api_document"
+
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("service_version.id"), primary_key=True)
+    format: Mapped[ApiDocumentFormat]
+    text: Mapped[str] = mapped_column(Text)
+    document: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(String(200))
+    openapi: Mapped[str] = mapped_column(String(20))
+    sha256: Mapped[str] = mapped_column(String(64))
+    updated_at: Mapped[datetime]
 
 
 class ServiceSearch(Base):

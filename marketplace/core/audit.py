@@ -1,11 +1,11 @@
 """The audit trail: every transition with who, when and why, written with it or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Index, String, Text, or_, select
+from sqlalchemy import ColumnElement, Connection, Index, Select, String, Text, or_, select, union
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from marketplace.core.actor import Actor, current_actor
@@ -15,7 +15,7 @@ from marketplace.core.journal import write_down
 from marketplace.core.paging import Key, Page, paginate
 from marketplace.core.unit_of_work import current_session
 from mpp_sdk.clock import now
-from mpp_sdk.ids import new_id
+from mpp_sdk.ids import first_id_of, new_id
 from mpp_sdk.outbox.bulk import insert_rows
 
 _NAME_LENGTH = 60
@@ -51,6 +51,9 @@ class AuditEntry(Base):
         Index(None, "provider_id", "id"),
         Index(None, "requester_id", "id"),
         Index(None, "market_player_id", "id"),
+        Index("ix_audit_entry_entity_kind_id", "entity_kind", "id"),
+        Index("ix_audit_entry_actor_subject_id", "actor_subject", "id"),
+        Index("ix_audit_entry_action_id", "action", "id"),
     )
 
 
@@ -62,7 +65,8 @@ class AuditFilter:
     """Which entries are asked for; what is None does not restrict.
 
     visible_to is the market player that asks; None is an operator, who sees every entry.
-    The period is that of occurred_at; its end does not belong to it.
+    The period is that of occurred_at; its end does not belong to it. recorded_from and
+    recorded_until are the like of when it was written down, which is found by an index.
     """
 
     visible_to: UUID | None = None
@@ -73,6 +77,9 @@ class AuditFilter:
     action: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+    actor_subject: str | None = None
+    recorded_from: datetime | None = None
+    recorded_until: datetime | None = None
 
 
 def record(
@@ -163,6 +170,48 @@ def entries(
     session: Session, wanted: AuditFilter, limit: int, cursor: str | None
 ) -> Page[AuditEntry]:
     """Return a page of the entries that a filter selects, the newest first."""
+    newest_first = [Key(AuditEntry.id, descending=True)]
+    return paginate(session, _selected(wanted), newest_first, limit, cursor, bound_to=wanted)
+
+
+def newest(
+    session: Session,
+    wanted: AuditFilter,
+    limit: int,
+    *,
+    before: UUID | None = None,
+    without: Collection[str] = (),
+) -> Sequence[AuditEntry]:
+    """Return the newest entries that a filter selects: of ids before one, of kinds but some."""
+    statement = _selected(wanted)
+    if before is not None:
+        statement = statement.where(AuditEntry.id < before)
+    if without:
+        statement = statement.where(AuditEntry.entity_kind.not_in(without))
+    return session.scalars(statement.order_by(AuditEntry.id.desc()).limit(limit)).all()
+
+
+def newest_about(
+    session: Session, market_player_id: UUID, limit: int, *, without: Collection[str] = ()
+) -> Sequence[AuditEntry]:
+    """Return the newest entries that a market player may read, but those of some kinds.
+
+    Each way to be concerned is looked up by its index: the time is the same for one that is in
+    every entry and for one that is in none.
+    """
+    ways = (AuditEntry.provider_id, AuditEntry.requester_id, AuditEntry.market_player_id)
+    parts = []
+    for column in ways:
+        part = select(AuditEntry.id).where(column == market_player_id)
+        if without:
+            part = part.where(AuditEntry.entity_kind.not_in(without))
+        newest_first = part.order_by(AuditEntry.id.desc()).limit(limit).subquery()
+        parts.append(select(newest_first.c.id))
+    statement = select(AuditEntry).where(AuditEntry.id.in_(union(*parts)))
+    return session.scalars(statement.order_by(AuditEntry.id.desc()).limit(limit)).all()
+
+
+def _selected(wanted: AuditFilter) -> Select[AuditEntry]:
     statement = select(AuditEntry)
     if wanted.visible_to is not None:
         statement = statement.where(_concerns(wanted.visible_to))
@@ -173,6 +222,7 @@ def entries(
         (AuditEntry.entity_id, wanted.entity_id),
         (AuditEntry.subscription_id, wanted.subscription_id),
         (AuditEntry.action, wanted.action),
+        (AuditEntry.actor_subject, wanted.actor_subject),
     )
     for column, value in equal:
         if value is not None:
@@ -181,8 +231,11 @@ def entries(
         statement = statement.where(AuditEntry.occurred_at >= wanted.start)
     if wanted.end is not None:
         statement = statement.where(AuditEntry.occurred_at < wanted.end)
-    newest_first = [Key(AuditEntry.id, descending=True)]
-    return paginate(session, statement, newest_first, limit, cursor, bound_to=wanted)
+    if wanted.recorded_from is not None:
+        statement = statement.where(AuditEntry.id >= first_id_of(wanted.recorded_from))
+    if wanted.recorded_until is not None:
+        statement = statement.where(AuditEntry.id < first_id_of(wanted.recorded_until))
+    return statement
 
 
 def _concerns(market_player_id: UUID) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from marketplace.core.journal import written_down
 from marketplace.core.together import is_taken_together, read_ahead_of
 from marketplace.core.unit_of_work import Contended, current_session, taking_part, unit_of_work
 from mpp_sdk.errors import FlexagoraError, Unavailable
-from mpp_sdk.web.call import Call, Proceed, Reply, Waiting
+from mpp_sdk.web.call import Call, Calling, Proceed, Reply, Waiting
 from mpp_sdk.web.idempotency import IdempotencyTable, KeptReply, ReplyKey, reply_key
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -24,7 +24,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 REPLIES = IdempotencyTable.define(Base.metadata)
 """The answers that were given under an Idempotency-Key."""
 
-Entering = Callable[[Call], AbstractContextManager[None]]
+Entering = Callable[[Calling], AbstractContextManager[None]]
 """Makes whoever calls the one who acts, for as long as the block runs."""
 
 
@@ -99,7 +99,7 @@ class MarketplaceEdge:
         """Carry out the calls that wait, and take no more of those that are done together."""
         self._groups.stop()
 
-    def __call__(self, call: Call, proceed: Proceed) -> Reply:
+    def __call__(self, call: Calling, proceed: Proceed) -> Reply:
         """Return the answer to a call."""
         with in_environment(self._environment), self._entering(call):
             if call.method in _READING:
@@ -166,7 +166,7 @@ class MarketplaceEdge:
         except Exception as error:
             return error
 
-    def _once(self, call: Call, proceed: Proceed) -> Reply:
+    def _once(self, call: Calling, proceed: Proceed) -> Reply:
         kept = self._kept(call)
         if kept is not None:
             return kept
@@ -182,7 +182,7 @@ class MarketplaceEdge:
                 raise
             return kept
 
-    def _run(self, call: Call, proceed: Proceed) -> Reply:
+    def _run(self, call: Calling, proceed: Proceed) -> Reply:
         """Return the answer, kept with what it tells of.
 
         The key is claimed at the end, not at the beginning: what is slow in a call comes before its
@@ -198,7 +198,7 @@ class MarketplaceEdge:
                 raise _Repeated(kept)
             return reply
 
-    def _kept(self, call: Call) -> Reply | None:
+    def _kept(self, call: Calling) -> Reply | None:
         with unit_of_work(self._environment.engine, read_only=True):
             box = self._environment.settings.secret_box
             return REPLIES.find(current_session().connection(), call, box)

@@ -92,8 +92,8 @@ class Scheduler:
                 _log.exception("The job %s failed; it is tried again later", job.name)
                 self._meters.runs.labels(job.name, "failed").inc()
             else:
-                self._meters.runs.labels(job.name, "done").inc()
                 self._meters.last_success.labels(job.name).set_to_current_time()
+                self._meters.runs.labels(job.name, "done").inc()
             self._meters.seconds.labels(job.name).observe(time.monotonic() - started)
 
     def _do(self, job: Job) -> None:

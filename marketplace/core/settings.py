@@ -193,6 +193,47 @@ class Settings(SettingsWithFiles):
         description="How many events of one platform are on their way at once, none of the same "
         "subscription, where an operator has set no other number for it.",
     )
+    session_lifetime: timedelta = Field(
+        default=timedelta(hours=12),
+        ge=timedelta(minutes=10),
+        le=timedelta(days=90),
+        description="How long somebody stays signed in to the website at most.",
+    )
+    session_idle: timedelta = Field(
+        default=timedelta(hours=2),
+        ge=timedelta(minutes=10),
+        le=timedelta(days=90),
+        description="After how long without a page of the website somebody has to sign in again.",
+    )
+    local_accounts: bool = Field(
+        default=True,
+        description="Whether people sign up and in with a password that the marketplace checks. "
+        "Otherwise with OpenID Connect alone.",
+    )
+    oidc_discovery_url: str = Field(
+        default="",
+        description="The discovery document of an OpenID provider, such as "
+        "`https://login.example/.well-known/openid-configuration`. Empty: none.",
+    )
+    oidc_client_id: str = Field(
+        default="", description="Under which name the OpenID provider knows the marketplace."
+    )
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="What the marketplace shows the OpenID provider."
+    )
+    oidc_name: str = Field(
+        default="your organisation's account",
+        description="What the button is called that leads to the OpenID provider.",
+    )
+    smtp_url: str = Field(
+        default="",
+        description="The mail server: `smtp+starttls://user:password@host:587`, `smtps://...`, or "
+        "`smtp://host` without encryption. Empty: mails are written into the folder `mails` of the "
+        "data folder, for development.",
+    )
+    mail_from: str = Field(
+        default="", description="The sender of mails, such as `noreply@market.example`."
+    )
     poll_interval: timedelta = Field(
         default=timedelta(seconds=1),
         gt=timedelta(0),
@@ -220,6 +261,13 @@ class Settings(SettingsWithFiles):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("oidc_discovery_url")
+    @classmethod
+    def _check_discovery_url(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("the address of a discovery document begins with https://")
         return value
 
     @property
@@ -261,6 +309,19 @@ class Settings(SettingsWithFiles):
             raise SettingsError(
                 f"FLEXAGORA_SECRET_KEYS holds what is not a Fernet key. {_MAKE_A_KEY}"
             ) from error
+
+    def check_sign_in(self) -> None:
+        """Raise SettingsError unless people can sign in with what is set."""
+        if self.oidc_discovery_url and not self.oidc_client_id:
+            raise SettingsError(
+                "FLEXAGORA_OIDC_DISCOVERY_URL needs FLEXAGORA_OIDC_CLIENT_ID, by which the "
+                "provider knows the marketplace."
+            )
+        if not self.local_accounts and not self.oidc_discovery_url:
+            raise SettingsError(
+                "Without FLEXAGORA_LOCAL_ACCOUNTS people sign in by FLEXAGORA_OIDC_DISCOVERY_URL, "
+                "which is empty: nobody could."
+            )
 
 
 def check_names(environment: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from marketplace.core.contract_version import ContractVersion
 from mpp_sdk.errors import Unavailable
 
 _FRESH_SECONDS = 1.0
@@ -17,7 +18,8 @@ _REMEMBERED = 20_000
 class PlatformConnection(Protocol):
     """How a market player's platform is reached now.
 
-    signing_secrets are those that are live, at least one.
+    signing_secrets are those that are live, at least one. contract_version is the one of the EU-MP
+    contract that it was last heard to speak; None while that is unknown.
     """
 
     @property
@@ -27,6 +29,10 @@ class PlatformConnection(Protocol):
     @property
     def api_key(self) -> str:
         """The key that the platform knows the marketplace by."""
+
+    @property
+    def contract_version(self) -> ContractVersion | None:
+        """What the platform understands."""
 
     @property
     def signing_secrets(self) -> Sequence[str]:

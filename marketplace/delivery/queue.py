@@ -1,6 +1,7 @@
 """The delivery queue of one environment: the outbox, and who reacts to what comes of an event."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -12,7 +13,7 @@ from marketplace.core.actor import MARKETPLACE, Actor, acting_as
 from marketplace.core.environment import Environment, in_environment
 from marketplace.core.unit_of_work import joined
 from marketplace.delivery import listeners
-from marketplace.delivery.domain import SECRET_KINDS
+from marketplace.delivery.domain import SECRET_KINDS, SINCE
 from marketplace.delivery.listeners import Notice
 from marketplace.delivery.tables import OUTBOX, REPLAYS
 from mpp_sdk.outbox import Event, EventState, Outbox, Replays, RetryPolicy
@@ -45,7 +46,7 @@ def outbox_of(environment: Environment, retry: RetryPolicy | None = None) -> Out
         environment.engine,
         OUTBOX,
         environment.settings.secret_box,
-        retry=retry,
+        retry=replace(retry or RetryPolicy(), later_kinds=frozenset(SINCE)),
         lease_duration=environment.settings.request_timeout + _LEASE_MARGIN,
         on_outcomes=react,
         held=restoration.is_held(),

@@ -30,6 +30,9 @@ from mpp_sdk.outbox import (
     SkipReason,
 )
 
+MOST = 10_000
+"""Up to how many deliveries are counted before they are replayed."""
+
 _LOG = logging.getLogger(__name__)
 _KIND = "DeliveryReplay"
 _LOOK_AGAIN_SECONDS = 0.5
@@ -40,18 +43,7 @@ def request(wanted: ReplayFilter, reason: str) -> Replay:
 
     Raises InvalidInput for a filter that is not valid, Forbidden for another company's platform.
     """
-    if EventState.DELIVERED in wanted.states and wanted.since is None:
-        raise InvalidInput.field(
-            "/since", "required", "Say since when delivered events are to be sent again."
-        )
-    if EventState.DELIVERED in wanted.states and wanted.reason_contains is not None:
-        raise InvalidInput.field(
-            "/reasonContains", "deadOnly", "Only a dead delivery has a reason: leave DELIVERED out."
-        )
-    if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
-        raise InvalidInput.field(
-            "/until", "endAfterStart", "The end of the period is not after its start."
-        )
+    _check(wanted)
     wanted = _within_reach(wanted)
     replay = queue.replays.request(
         current_session().connection(), wanted, current_actor().name, reason
@@ -60,6 +52,16 @@ def request(wanted: ReplayFilter, reason: str) -> Replay:
     environment = current_environment()
     after_commit(lambda: queue.wake_replayer(environment))
     return replay
+
+
+def count(wanted: ReplayFilter) -> int:
+    """Return how many deliveries a replay with this filter would send again now, MOST at most.
+
+    Raises InvalidInput and Forbidden as `request` does.
+    """
+    _check(wanted)
+    connection = current_session().connection()
+    return queue.replays.count(connection, _within_reach(wanted), most=MOST)
 
 
 def read(replay_id: UUID) -> Replay:
@@ -158,6 +160,21 @@ class Replayer:
     def _step(self) -> Progress:
         with in_environment(self._environment), unit_of_work(self._environment.engine):
             return advance()
+
+
+def _check(wanted: ReplayFilter) -> None:
+    if EventState.DELIVERED in wanted.states and wanted.since is None:
+        raise InvalidInput.field(
+            "/since", "required", "Say since when delivered events are to be sent again."
+        )
+    if EventState.DELIVERED in wanted.states and wanted.reason_contains is not None:
+        raise InvalidInput.field(
+            "/reasonContains", "deadOnly", "Only a dead delivery has a reason: leave DELIVERED out."
+        )
+    if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
+        raise InvalidInput.field(
+            "/until", "endAfterStart", "The end of the period is not after its start."
+        )
 
 
 def _within_reach(wanted: ReplayFilter) -> ReplayFilter:

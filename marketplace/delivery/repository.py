@@ -14,6 +14,7 @@ from marketplace.core.paging import Key, Page, paginate
 from marketplace.core.unit_of_work import current_session
 from marketplace.delivery.domain import EventKind
 from marketplace.delivery.tables import OUTBOX, REPLAYS
+from mpp_sdk.ids import first_id_of
 from mpp_sdk.outbox import (
     Attempt,
     BreakerState,
@@ -30,6 +31,7 @@ from mpp_sdk.outbox import (
 )
 from mpp_sdk.outbox.lanes import lane_of
 
+_GIVEN_UP_PLAIN = "Given up. "
 _GIVEN_UP = re.compile(r"^Given up after \d+ attempts over \d+ h\. ")
 
 
@@ -37,7 +39,8 @@ _GIVEN_UP = re.compile(r"^Given up after \d+ attempts over \d+ h\. ")
 class DeliveryFilter:
     """Which deliveries are asked for; what is None does not restrict.
 
-    visible_to is the market player that asks; None is an operator, who sees every one.
+    visible_to is the market player that asks; None is an operator, who sees every one. since and
+    until are when it was written, the end not included.
     """
 
     visible_to: UUID | None = None
@@ -46,6 +49,8 @@ class DeliveryFilter:
     subscription_id: UUID | None = None
     kind: EventKind | None = None
     reason_contains: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class DeadLetterReason:
     count: int
     oldest_at: datetime
     newest_at: datetime
+
+    @property
+    def common(self) -> str:
+        """The part of the reason that each of the deliveries has, to look for them by."""
+        return self.reason.removeprefix(_GIVEN_UP_PLAIN)
 
 
 @dataclass(frozen=True)
@@ -121,11 +131,47 @@ def list_deliveries(wanted: DeliveryFilter, limit: int, cursor: str | None) -> P
             is_dead(OUTBOX.event),
             event.dead_reason.icontains(wanted.reason_contains, autoescape=True),
         )
+    if wanted.since is not None:
+        statement = statement.where(event.event_id >= first_id_of(wanted.since))
+    if wanted.until is not None:
+        statement = statement.where(event.event_id < first_id_of(wanted.until))
     newest_first = [Key(event.event_id, descending=True)]
     page: Page[Any] = paginate(
         current_session(), statement, newest_first, limit, cursor, bound_to=wanted
     )
     return page.map(lambda row: Event(**{**row._mapping, "state": EventState(row.state)}))
+
+
+def newest_of_subscription(
+    visible_to: UUID | None, subscription_id: UUID, limit: int, before: UUID | None
+) -> Sequence[Event]:
+    """Return the newest deliveries about a subscription, those before an id if one is given."""
+    event = OUTBOX.event.c
+    statement = select(*(event[name] for name in Event.__dataclass_fields__)).where(
+        event.ordering_key == str(subscription_id)
+    )
+    if visible_to is not None:
+        statement = statement.where(event.lane == str(visible_to))
+    if before is not None:
+        statement = statement.where(event.event_id < before)
+    rows = current_session().execute(statement.order_by(event.event_id.desc()).limit(limit))
+    return [Event(**{**row._mapping, "state": EventState(row.state)}) for row in rows]
+
+
+def unfinished_of_subscription(
+    visible_to: UUID | None, subscription_id: UUID, lanes: Sequence[UUID], limit: int
+) -> Sequence[Event]:
+    """Return the deliveries to platforms about a subscription that wait or are dead, in order."""
+    event = OUTBOX.event.c
+    shown = [str(lane) for lane in lanes if visible_to in (None, lane)]
+    columns = [event[name] for name in Event.__dataclass_fields__]
+    of_it = (event.lane.in_(shown), event.ordering_key == str(subscription_id))
+    found: list[Event] = []
+    for which in (event.finished_at.is_(None), is_dead(OUTBOX.event)):  # an index each
+        statement = select(*columns).where(*of_it, which).order_by(event.position).limit(limit)
+        rows = current_session().execute(statement)
+        found += [Event(**{**row._mapping, "state": EventState(row.state)}) for row in rows]
+    return sorted(found, key=lambda one: one.position)[:limit]
 
 
 def list_attempts(
@@ -163,7 +209,7 @@ def dead_letter_reasons(
             statement = statement.where(event.lane == str(player))
     found: dict[str, DeadLetterReason] = {}
     for text, count, oldest, newest in current_session().execute(statement):
-        plain = _GIVEN_UP.sub("Given up. ", text)
+        plain = _GIVEN_UP.sub(_GIVEN_UP_PLAIN, text)
         known = found.get(plain, DeadLetterReason(plain, 0, oldest, newest))
         found[plain] = DeadLetterReason(
             plain,

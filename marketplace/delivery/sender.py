@@ -8,9 +8,14 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from pydantic import ValidationError
+
+from marketplace.core.contract_version import ContractVersion
 from marketplace.delivery.connections import Connections, PlatformConnection, PlatformDirectory
+from marketplace.delivery.domain import EventKind, too_new
 from mpp_sdk import clock, tracing, webhooks
-from mpp_sdk.outbox import Event, Response
+from mpp_sdk.contracts.eu_mp.models import ConnectionTest
+from mpp_sdk.outbox import Event, Response, Unsent
 from mpp_sdk.transport import GuardedClient
 
 EU_MP_BASE_PATH = "/eu-mp/v1"
@@ -67,12 +72,34 @@ class PlatformSender:
     ) -> None:
         await self._open.aclose()
 
-    async def __call__(self, event: Event, body: bytes) -> Response:
-        """Return what the platform answered. Raises Unavailable when it could not be asked."""
+    async def __call__(self, event: Event, body: bytes) -> Response | Unsent:
+        """Return what the platform answered, or why it is not asked: it is too old to understand.
+
+        Raises Unavailable when it could not be asked.
+        """
         connection = await self._connections.of(UUID(event.lane))
+        kind = EventKind(event.kind)
+        if too_new(kind, connection.contract_version) is not None:
+            # It may have been brought up to date since it was last heard.
+            reason = too_new(kind, await self._spoken_now(connection))
+            if reason is not None:
+                return Unsent(reason)
         call = prepare(event, body, connection, clock.now())
         answer = await self._client.request(
             call.method, call.url, data=call.body, headers=call.headers
         )
         text = answer.body.decode("utf-8", "replace")
         return Response(answer.status, answer.headers.get("Retry-After"), text)
+
+    async def _spoken_now(self, connection: PlatformConnection) -> ContractVersion | None:
+        """Return the version that a platform says it speaks now, None where it does not say."""
+        answer = await self._client.request(
+            "GET",
+            connection.base_url.rstrip("/") + EU_MP_BASE_PATH + "/test",
+            headers={"Accept": "application/json", "X-API-Key": connection.api_key},
+        )
+        try:
+            said = ConnectionTest.model_validate_json(answer.body)
+        except ValidationError:
+            return None
+        return ContractVersion.parse(said.contract_version)

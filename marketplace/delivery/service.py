@@ -1,5 +1,6 @@
 """Use cases of deliveries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -77,12 +78,34 @@ def list_deliveries(
     subscription_id: UUID | None = None,
     kind: EventKind | None = None,
     reason_contains: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Page[Event]:
-    """Return a page of the deliveries that the caller may see, the newest first."""
+    """Return a page of the deliveries that the caller may see, the newest first.
+
+    since and until are when they were written, the end not included.
+    """
     wanted = DeliveryFilter(
-        visible_to(), state, market_player_id, subscription_id, kind, reason_contains
+        visible_to(), state, market_player_id, subscription_id, kind, reason_contains, since, until
     )
     return repository.list_deliveries(wanted, limit, cursor)
+
+
+def newest_of_subscription(
+    subscription_id: UUID, limit: int, before: UUID | None = None
+) -> Sequence[Event]:
+    """Return the newest deliveries about a subscription that the caller may see."""
+    return repository.newest_of_subscription(visible_to(), subscription_id, limit, before)
+
+
+def unfinished_of_subscription(
+    subscription_id: UUID, parties: Sequence[UUID], limit: int
+) -> Sequence[Event]:
+    """Return what the parties' platforms have not acknowledged, or never will, the oldest first.
+
+    It is of the deliveries that the caller may see.
+    """
+    return repository.unfinished_of_subscription(visible_to(), subscription_id, parties, limit)
 
 
 def read_delivery(event_id: UUID) -> Event:

@@ -13,7 +13,7 @@ from uuid import UUID
 from marketplace.core.actor import Actor, acting_as
 from marketplace.identity.domain import AccessRole, MarketPlayerState
 from mpp_sdk.errors import Forbidden, NotFound, Unauthenticated
-from mpp_sdk.web.call import Call, Principal
+from mpp_sdk.web.call import Calling, Principal
 
 _ADVICE = {
     MarketPlayerState.PENDING: "an operator must activate it first; meanwhile state and test the "
@@ -22,14 +22,22 @@ _ADVICE = {
     MarketPlayerState.DEREGISTERED: "it has left the market",
 }
 
+_ASK_ADMINISTRATOR = "ask an administrator of your company for it."
+
 
 @dataclass(frozen=True)
 class MarketplacePrincipal(Principal):
-    """Who calls. An operator has no market player; everybody else acts for exactly one."""
+    """Who calls. An operator has no market player; everybody else acts for exactly one.
+
+    It is a credential or a person. administers says whether it may state the company's settings and
+    issue its credentials: every credential may, of the people those who hold the role for it.
+    """
 
     credential_id: UUID | None = None
     market_player_id: UUID | None = None
     player_state: MarketPlayerState | None = None
+    person_id: UUID | None = None
+    administers: bool = True
 
     @property
     def is_operator(self) -> bool:
@@ -54,7 +62,7 @@ def acting_for(
 
 
 @contextmanager
-def entering(call: Call) -> Iterator[None]:
+def entering(call: Calling) -> Iterator[None]:
     """Run a block for whoever makes a call; for an anonymous one there is no principal."""
     if isinstance(call.principal, MarketplacePrincipal):
         with acting_for(call.principal, call.correlation_id):
@@ -96,12 +104,50 @@ def require_active_player(role: AccessRole | None = None) -> UUID:
     """
     market_player_id = require_market_player()
     principal = current_principal()
-    if role is not None and role not in principal.roles:
-        raise Forbidden(f"This needs the role {role.value}; issue a credential that carries it.")
+    if role is not None:
+        require_role(role)
     state = principal.player_state
     if state is not None and state is not MarketPlayerState.ACTIVE:
         raise Forbidden(f"The market player is {state.value}: {_ADVICE[state]}.")
     return market_player_id
+
+
+def require_role(role: AccessRole) -> None:
+    """Pass for callers that hold a role. Raises Forbidden, saying how to come by it."""
+    principal = current_principal()
+    if role in principal.roles:
+        return
+    if principal.person_id is None:
+        raise Forbidden(f"This needs the role {role.value}; issue a credential that carries it.")
+    raise Forbidden(f"This needs the role {role.value}; {_ASK_ADMINISTRATOR}")
+
+
+def require_role_in_deal(provider_id: UUID, requester_id: UUID) -> None:
+    """Pass for operators, and for callers that hold the role in which their company takes part.
+
+    It is for what both companies may do; raises Forbidden, also for those who take no part.
+    """
+    principal = current_principal()
+    if principal.is_operator:
+        return
+    if principal.market_player_id == provider_id:
+        require_role(AccessRole.PROVIDER)
+    elif principal.market_player_id == requester_id:
+        require_role(AccessRole.REQUESTER)
+    else:
+        raise Forbidden("Your company takes no part in this.")
+
+
+def require_administration(kind: str, identifier: object, market_player_id: UUID | None) -> None:
+    """Pass for operators and for those who administer the company that a thing belongs to.
+
+    For other companies it does not exist: raises NotFound. Raises Forbidden for people of the
+    company who do not administer it.
+    """
+    require_operator_or_party(kind, identifier, market_player_id)
+    principal = current_principal()
+    if not principal.is_operator and not principal.administers:
+        raise Forbidden(f"This needs the role administrator; {_ASK_ADMINISTRATOR}")
 
 
 def visible_to() -> UUID | None:

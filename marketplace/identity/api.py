@@ -238,6 +238,8 @@ def _platform_reply(state: service.PlatformState) -> Reply:
         signing_secret=state.signing_secret,
         last_test_passed=test.passed if test else None,
         last_test_at=test.started_at if test else None,
+        contract_version=platform.contract_version,
+        contract_version_at=platform.contract_version_at,
         updated_at=platform.updated_at,
     )
     return Reply(body, headers={"ETag": etag(platform)})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from uuid import UUID
 
+from marketplace.core.contract_version import ContractVersion
 from marketplace.core.environment import Environment
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import repository
@@ -17,9 +18,13 @@ _REMEMBERED = 10_000
 
 @dataclass(frozen=True)
 class PlatformTarget:
-    """A platform as it is called now. Nothing in it may be logged but the base URL."""
+    """A platform as it is called now. Nothing in it may be logged but the base URL.
+
+    contract_version is the one of the EU-MP contract that it speaks; None while that is unknown.
+    """
 
     base_url: str
+    contract_version: ContractVersion | None
     api_key: str = field(repr=False)
     signing_secrets: tuple[str, ...] = field(repr=False)
 
@@ -61,6 +66,7 @@ class PlatformDirectory:
         try:
             return PlatformTarget(
                 base_url=stored.base_url,
+                contract_version=ContractVersion.parse(stored.contract_version),
                 api_key=self._decrypt(stored.encrypted_key),
                 signing_secrets=tuple(map(self._decrypt, stored.encrypted_secrets)),
             )

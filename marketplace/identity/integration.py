@@ -1,5 +1,8 @@
 """The integration set-up test: calls a platform's EU-MP API and says what came of it.
 
+First come the steps that a connection needs, each with what to do about a failure; then, once all
+of them have passed, the conformance kit's cases that leave a platform in use as it was.
+
 Source: FLEXICIENCY EU Market Place, III (notification on the integration set-up test) and III B.
 """
 
@@ -14,16 +17,38 @@ from typing import Any
 import requests
 from pydantic import ValidationError
 
+from marketplace.identity.advice import of_address
+from marketplace.identity.speaking import CONTRACT, Spoken, judge, own_version
+from mpp_sdk.conformance import (
+    Bounds,
+    Case,
+    Credentials,
+    Result,
+    Target,
+    advice,
+    cases_of,
+    run,
+)
+from mpp_sdk.conformance import Outcome as CaseOutcome
+from mpp_sdk.conformance.reports.cleaning import Cleaner
+from mpp_sdk.conformance.subject import opened
 from mpp_sdk.contracts.eu_mp.models import ConnectionTest
 from mpp_sdk.errors import InvalidInput
 from mpp_sdk.secrets import new_secret
 from mpp_sdk.transport import AddressPolicy, GuardedSession, TransportError, check_url
+from mpp_sdk.web.contract import Contract
 
 EU_MP_BASE_PATH = "/eu-mp/v1"
-_CONTRACT = "eu-mp"
 _REFUSED = (401, 403)
 # A write that no platform carries out, whether it checks keys or not: its body is empty.
 _HARMLESS_WRITE = f"{EU_MP_BASE_PATH}/service-offer/confirmed/requester"
+
+
+KIT_SECONDS = 20.0
+"""How long the cases of the conformance kit may take in all; those that are left are skipped."""
+
+_TOO_HEAVY = frozenset({"BODY-SIZE-01"})  # 17 MiB, to a platform that somebody pays for
+_LONGEST_DETAIL = 500
 
 
 class Outcome(StrEnum):
@@ -34,25 +59,52 @@ class Outcome(StrEnum):
     SKIPPED = "SKIPPED"
 
 
+_OUTCOMES = {
+    CaseOutcome.PASSED: Outcome.PASSED,
+    CaseOutcome.FAILED: Outcome.FAILED,
+    CaseOutcome.NOT_SHOWN: Outcome.SKIPPED,
+    CaseOutcome.NOT_OFFERED: Outcome.SKIPPED,
+}
+
+
 @dataclass(frozen=True)
 class Step:
-    """One step: what was tried, what happened, and what to do about a failure."""
+    """One step: what was tried, what happened, and what to do about a failure.
+
+    title is there for a case of the conformance kit, whose id is the step's name.
+    """
 
     name: str
     outcome: Outcome
     detail: str
     duration_ms: int
     advice: str | None = None
+    title: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as the contract has it."""
-        step = {
+        step: dict[str, Any] = {
             "name": self.name,
+            "title": self.title,
             "outcome": self.outcome.value,
             "detail": self.detail,
+            "advice": self.advice,
             "durationMs": self.duration_ms,
         }
-        return step if self.advice is None else {**step, "advice": self.advice}
+        return {name: value for name, value in step.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What came of a test; contract_version is what the platform said that it speaks."""
+
+    steps: list[Step]
+    contract_version: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether no step failed."""
+        return passed(self.steps)
 
 
 class _Failed(Exception):
@@ -65,14 +117,21 @@ class _Failed(Exception):
 
 
 def passed(steps: Sequence[Step]) -> bool:
-    """Return whether every step passed."""
-    return all(step.outcome is Outcome.PASSED for step in steps)
+    """Return whether no step failed; what was skipped has no part in it."""
+    return all(step.outcome is not Outcome.FAILED for step in steps)
 
 
 def test_platform(
-    base_url: str, api_key: str, policy: AddressPolicy, timeout: timedelta
-) -> list[Step]:
-    """Return what came of each step. After a failure, the steps that need it are skipped."""
+    base_url: str,
+    api_key: str,
+    policy: AddressPolicy,
+    timeout: timedelta,
+    signing_secrets: Sequence[str],
+) -> Tested:
+    """Return what came of each step. After a failure, the steps that need it are skipped.
+
+    timeout is that of a call. The cases of the conformance kit take `KIT_SECONDS` at most in all.
+    """
     with GuardedSession(policy, total_seconds=timeout.total_seconds()) as session:
         probe = _Probe(base_url, api_key, policy, session)
         steps: list[Step] = []
@@ -81,20 +140,59 @@ def test_platform(
                 steps.append(Step(name, Outcome.SKIPPED, "A step before it failed.", 0))
             else:
                 steps.append(_tried(name, action))
-        return steps
+    if passed(steps):
+        target = Target(
+            base_url,
+            CONTRACT,
+            Credentials(api_key, tuple(signing_secrets)),
+            policy,
+            timeout,
+            bounds=Bounds(KIT_SECONDS),
+        )
+        steps += _cases(target)
+    return Tested(steps, probe.contract_version)
 
 
-def _tried(name: str, action: Callable[[], str]) -> Step:
+def tried_cases() -> list[Case]:
+    """Return the cases of the conformance kit that are steps of the test."""
+    return [one for one in cases_of(CONTRACT) if one.harmless and one.id not in _TOO_HEAVY]
+
+
+def _cases(target: Target) -> list[Step]:
+    """Return what comes of the conformance kit's cases that a platform in use does not notice."""
+    credentials = target.credentials
+    cleaner = Cleaner({credentials.api_key, *credentials.signing_secrets})
+    with opened(target, Contract.load("eu_mp")) as platform:
+        return [_step_of(result, cleaner) for result in run(platform, tried_cases()).results]
+
+
+def _step_of(result: Result, cleaner: Cleaner) -> Step:
+    to_do = next((one.advice for one in result.findings if one.advice), None)
+    if result.outcome is CaseOutcome.FAILED and to_do is None:
+        to_do = f"Have the platform do what this says. {result.case.why}"
+    return Step(
+        result.case.id,
+        _OUTCOMES[result.outcome],
+        cleaner.text(result.detail)[:_LONGEST_DETAIL],
+        int(result.seconds * 1000),
+        None if to_do is None else cleaner.text(to_do)[:_LONGEST_DETAIL],
+        result.case.title,
+    )
+
+
+def _tried(name: str, action: Callable[[], str | Spoken]) -> Step:
     started = time.monotonic()
 
     def duration() -> int:
         return int((time.monotonic() - started) * 1000)
 
     try:
-        detail = action()
+        done = action()
     except _Failed as failed:
         return Step(name, Outcome.FAILED, failed.detail, duration(), failed.advice)
-    return Step(name, Outcome.PASSED, detail, duration())
+    if isinstance(done, Spoken):
+        return Step(name, Outcome.PASSED, done.detail, duration(), done.advice)
+    return Step(name, Outcome.PASSED, done, duration())
 
 
 class _Probe:
@@ -108,7 +206,8 @@ class _Probe:
         self._policy = policy
         self._session = session
         self._answer: requests.Response | None = None
-        self.actions: tuple[tuple[str, Callable[[], str]], ...] = (
+        self.contract_version: str | None = None
+        self.actions: tuple[tuple[str, Callable[[], str | Spoken]], ...] = (
             ("resolve", self._resolve),
             ("connect", self._connect),
             ("key accepted", self._key_accepted),
@@ -122,7 +221,7 @@ class _Probe:
         except InvalidInput as error:
             raise _Failed(
                 error.detail,
-                "State a base URL with https whose host name has a public address in the DNS.",
+                of_address(error),
             ) from error
         return "The host name resolves to an address that may be called."
 
@@ -139,28 +238,37 @@ class _Probe:
                 "Issue an API key for the marketplace on your platform and state it in the "
                 "connection settings.",
             )
+        if status != 200:
+            return "The platform does not refuse the marketplace's API key."
         return "The platform accepts the marketplace's API key."
 
-    def _test_answered(self) -> str:
+    def _test_answered(self) -> Spoken:
         answer = self._first_answer()
         if answer.status_code != 200:
             raise _Failed(
                 f"GET {EU_MP_BASE_PATH}/test was answered {answer.status_code} instead of 200.",
-                f"Serve the EU-MP API below the base URL, at {self._base_url}{EU_MP_BASE_PATH}.",
+                advice.of_status(
+                    answer.status_code, answer.headers, self._base_url, EU_MP_BASE_PATH
+                ),
             )
         try:
             body = ConnectionTest.model_validate_json(answer.content)
         except ValidationError as error:
             raise _Failed(
                 "The answer is not the one that the EU-MP contract lays down.",
-                "Answer with status, contract, contractVersion and time, as JSON.",
+                advice.of_body(answer.headers.get("Content-Type", ""), EU_MP_BASE_PATH)
+                or "Answer with status, contract, contractVersion and time, as JSON.",
             ) from error
-        if body.contract != _CONTRACT:
+        if body.contract != CONTRACT:
             raise _Failed(
                 f"The answer says that the contract {body.contract[:60]!r} is served there.",
-                f"Serve the contract {_CONTRACT} at this address.",
+                f"Serve the contract {CONTRACT} at this address.",
             )
-        return f"The platform serves {_CONTRACT} {body.contract_version[:30]}."
+        self.contract_version = body.contract_version
+        spoken = judge(body.contract_version, own_version())
+        if not spoken.accepted:
+            raise _Failed(spoken.detail, spoken.advice or "")
+        return spoken
 
     def _wrong_key_refused(self) -> str:
         answer = self._call("POST", _HARMLESS_WRITE, new_secret("wrong"), {})
@@ -187,8 +295,4 @@ class _Probe:
         try:
             return self._session.request(method, self._base_url + path, headers=headers, data=data)
         except TransportError as error:
-            raise _Failed(
-                error.detail,
-                "See that the platform runs, that its port is open to the marketplace, and that "
-                "its certificate is valid and for this host name.",
-            ) from error
+            raise _Failed(error.detail, advice.of_call(error)) from error

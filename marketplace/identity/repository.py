@@ -11,6 +11,7 @@ from sqlalchemy.orm import joinedload
 from marketplace.core.paging import Key, Page, paginate
 from marketplace.core.unit_of_work import current_session
 from marketplace.identity.domain import CredentialKind, MarketPlayerRole, MarketPlayerState
+from marketplace.identity.speaking import LONGEST_VERSION
 from marketplace.identity.tables import (
     AccessToken,
     ApiKey,
@@ -39,12 +40,16 @@ class PresentedKeys:
 
 @dataclass(frozen=True)
 class MarketPlayerFilter:
-    """Which market players are asked for; what is None does not restrict."""
+    """Which market players are asked for; what is None does not restrict.
+
+    last_test_passed asks for those whose platform was tested, and how the last test ended.
+    """
 
     id: UUID | None = None
     state: MarketPlayerState | None = None
     role: MarketPlayerRole | None = None
     name_contains: str | None = None
+    last_test_passed: bool | None = None
 
 
 def market_player(market_player_id: UUID) -> MarketPlayer | None:
@@ -66,7 +71,10 @@ def market_players(ids: Iterable[UUID]) -> Sequence[MarketPlayer]:
 
 
 def list_market_players(
-    wanted: MarketPlayerFilter, limit: int, cursor: str | None
+    wanted: MarketPlayerFilter,
+    limit: int,
+    cursor: str | None,
+    order: Sequence[Key] = (Key(MarketPlayer.id, descending=True),),
 ) -> Page[MarketPlayer]:
     """Return a page of the market players that a filter selects, the newest first."""
     statement = select(MarketPlayer)
@@ -79,8 +87,16 @@ def list_market_players(
     if wanted.name_contains is not None:
         name = func.lower(MarketPlayer.name)
         statement = statement.where(name.contains(wanted.name_contains.lower(), autoescape=True))
-    newest_first = [Key(MarketPlayer.id, descending=True)]
-    return paginate(current_session(), statement, newest_first, limit, cursor, bound_to=wanted)
+    if wanted.last_test_passed is not None:
+        last = (
+            select(IntegrationTest.passed)
+            .where(IntegrationTest.market_player_id == MarketPlayer.id)
+            .order_by(IntegrationTest.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        statement = statement.where(last.is_(wanted.last_test_passed))
+    return paginate(current_session(), statement, order, limit, cursor, bound_to=wanted)
 
 
 def registered_with_eic_code(eic_code: str) -> MarketPlayer | None:
@@ -120,6 +136,66 @@ def platform_key_to_refresh(moment: datetime) -> PlatformKey | None:
     return current_session().scalars(statement).one_or_none()
 
 
+def platform_to_ask(moment: datetime) -> tuple[Platform, PlatformKey] | None:
+    """Return the platform that is due to be asked for its version, and its key; it is locked.
+
+    Those that another process holds locked are left out.
+    """
+    statement = (
+        select(Platform, PlatformKey)
+        .join(PlatformKey, PlatformKey.market_player_id == Platform.market_player_id)
+        .join(MarketPlayer, MarketPlayer.id == Platform.market_player_id)
+        .where(
+            or_(
+                Platform.next_version_ask_at.is_(None),
+                Platform.next_version_ask_at <= moment,
+            ),
+            MarketPlayer.state != MarketPlayerState.DEREGISTERED,
+        )
+        .order_by(Platform.next_version_ask_at.asc().nulls_first())
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Platform)
+    )
+    row = current_session().execute(statement).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def put_off_version(market_player_id: UUID, next_ask_at: datetime) -> None:
+    """Write down when a platform is asked again which version it speaks."""
+    _write_past_version(market_player_id, None, next_version_ask_at=next_ask_at)
+
+
+def note_version(
+    market_player_id: UUID,
+    base_url: str,
+    version: str | None,
+    moment: datetime,
+    next_ask_at: datetime | None,
+) -> None:
+    """Write down which version the platform at an address said that it speaks.
+
+    Nothing is written when the company has stated another address since.
+    """
+    _write_past_version(
+        market_player_id,
+        base_url,
+        contract_version=None if version is None else version[:LONGEST_VERSION],
+        contract_version_at=None if version is None else moment,
+        next_version_ask_at=next_ask_at,
+    )
+
+
+def _write_past_version(
+    market_player_id: UUID, base_url: str | None, **values: str | datetime | None
+) -> None:
+    """Write columns of a platform that are no part of what a company edits: its ETag stays."""
+    statement = update(Platform).where(Platform.market_player_id == market_player_id)
+    if base_url is not None:
+        statement = statement.where(Platform.base_url == base_url)
+    # Of the rows of an UPDATE that SQL alone does, the mapper raises no version.
+    current_session().execute(statement.values(**values))
+
+
 def signing_secrets(market_player_id: UUID, moment: datetime) -> Sequence[SigningSecret]:
     """Return the secrets with which a platform's events are signed now, the newest first."""
     statement = (
@@ -138,6 +214,7 @@ class StoredTarget:
     """How a platform is reached, as it is stored; the newest signing secret comes first."""
 
     base_url: str
+    contract_version: str | None
     encrypted_key: str = field(repr=False)
     encrypted_secrets: tuple[str, ...] = field(repr=False)
 
@@ -158,13 +235,18 @@ def platform_targets(
     for owner, secret in current_session().execute(live):
         secrets.setdefault(owner, []).append(secret)
     stated = (
-        select(Platform.market_player_id, Platform.base_url, PlatformKey.encrypted_key)
+        select(
+            Platform.market_player_id,
+            Platform.base_url,
+            Platform.contract_version,
+            PlatformKey.encrypted_key,
+        )
         .join(PlatformKey, PlatformKey.market_player_id == Platform.market_player_id)
         .where(Platform.market_player_id.in_(market_player_ids))
     )
     return {
-        owner: StoredTarget(base_url, key, tuple(secrets.get(owner, ())))
-        for owner, base_url, key in current_session().execute(stated)
+        owner: StoredTarget(base_url, version, key, tuple(secrets.get(owner, ())))
+        for owner, base_url, version, key in current_session().execute(stated)
     }
 
 

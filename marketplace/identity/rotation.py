@@ -11,20 +11,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from marketplace.core import audit
-from marketplace.core.environment import Environment, in_environment
+from marketplace.core.environment import Environment
 from marketplace.core.settings import Settings
 from marketplace.core.unit_of_work import unit_of_work
 from marketplace.identity import repository
-from marketplace.identity.integration import EU_MP_BASE_PATH
-from marketplace.identity.service import address_policy
+from marketplace.identity.rounds import Clients, call_due
 from marketplace.identity.tables import PlatformKey
-from mpp_sdk.client import ProblemError, UnexpectedAnswer, api_key
+from mpp_sdk.client import ProblemError, UnexpectedAnswer
 from mpp_sdk.clock import now
-from mpp_sdk.contracts.eu_mp.client import EuMpClient
 from mpp_sdk.contracts.eu_mp.models import IssuedApiKey
 from mpp_sdk.errors import Unavailable
 from mpp_sdk.ids import new_id
-from mpp_sdk.transport import GuardedSession
 
 _log = logging.getLogger(__name__)
 
@@ -48,17 +45,7 @@ def refresh_due_keys(environment: Environment, stopping: Callable[[], bool] = la
 
     It calls one platform after the other, which may take their time, and goes on until stopping.
     """
-    refreshed = 0
-    with (
-        in_environment(environment),
-        GuardedSession(
-            address_policy(),
-            total_seconds=environment.settings.request_timeout.total_seconds(),
-        ) as session,
-    ):
-        while not stopping() and (due := _claim(environment)) is not None:
-            refreshed += _refresh(environment, session, due)
-    return refreshed
+    return call_due(environment, stopping, _claim, _refresh)
 
 
 def _claim(environment: Environment) -> _Refresh | None:
@@ -89,13 +76,8 @@ def _delay(failures: int) -> timedelta:
     return min(_LONGEST_DELAY, _FIRST_DELAY * float(2 ** min(failures, 10)))
 
 
-def _refresh(environment: Environment, session: GuardedSession, refresh: _Refresh) -> bool:
-    client = EuMpClient(
-        refresh.base_url + EU_MP_BASE_PATH,
-        session,
-        api_key(refresh.api_key),
-        timeout_s=environment.settings.request_timeout.total_seconds(),
-    )
+def _refresh(environment: Environment, clients: Clients, refresh: _Refresh) -> bool:
+    client = clients(refresh.base_url, refresh.api_key)
     try:
         issued = client.refresh_api_key(idempotency_key=str(refresh.refresh_id))
     except ProblemError as error:

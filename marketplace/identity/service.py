@@ -14,6 +14,7 @@ from marketplace.core.unit_of_work import current_session, release
 from marketplace.identity import integration, listeners, repository
 from marketplace.identity.access import (
     current_principal,
+    require_administration,
     require_operator,
     require_operator_or_party,
     visible_to,
@@ -33,6 +34,7 @@ from marketplace.identity.domain import (
 from marketplace.identity.listeners import PlayerChange
 from marketplace.identity.recent import forget_recent
 from marketplace.identity.repository import MarketPlayerFilter
+from marketplace.identity.speaking import ASK_EVERY
 from marketplace.identity.tables import (
     ApiKey,
     Credential,
@@ -143,6 +145,11 @@ def player_state(market_player_id: UUID) -> MarketPlayerState:
     return _player(market_player_id).state
 
 
+def lock_player(market_player_id: UUID) -> None:
+    """Have others wait who change the same market player, until the transaction ends."""
+    _player(market_player_id, for_update=True)
+
+
 def platform_base_url(market_player_id: UUID) -> str | None:
     """Return where a market player's platform is; None when no connection settings are stated."""
     platform = repository.platform(market_player_id)
@@ -154,6 +161,15 @@ def platform_base_url(market_player_id: UUID) -> str | None:
 
 def register_market_player(statement: Statement) -> tuple[MarketPlayer, IssuedCredential]:
     """Register a market player, PENDING, with an OAuth 2 client of its own.
+
+    Raises InvalidInput and Conflict as register_company does.
+    """
+    player = register_company(statement)
+    return player, _issue_client(player.id, _SIGN_UP_LABEL, COMPANY_ROLES)
+
+
+def register_company(statement: Statement) -> MarketPlayer:
+    """Register a market player, PENDING, without a credential: its people act for it.
 
     Raises InvalidInput when the EIC code or the web site is not one, Conflict when the EIC code
     belongs to another company.
@@ -169,8 +185,7 @@ def register_market_player(statement: Statement) -> tuple[MarketPlayer, IssuedCr
         to_state=player.state,
         market_player_id=player.id,
     )
-    credential = _issue_client(player.id, _SIGN_UP_LABEL, COMPANY_ROLES)
-    return player, credential
+    return player
 
 
 def list_market_players(
@@ -193,7 +208,7 @@ def edit_market_player(
     market_player_id: UUID, statement: Statement, if_match: str | None
 ) -> MarketPlayer:
     """Replace what a company states about itself."""
-    require_operator_or_party("market player", market_player_id, market_player_id)
+    require_administration("market player", market_player_id, market_player_id)
     player = _player(market_player_id, for_update=True)
     check_if_match(player, if_match)
     MARKET_PLAYER.after(player.state, "edit")
@@ -264,7 +279,7 @@ def set_platform(
     Raises InvalidInput when the address is not one that may be called, or when there is no API key
     and none was stated before for the same host.
     """
-    require_operator_or_party("market player", market_player_id, market_player_id)
+    require_administration("market player", market_player_id, market_player_id)
     check_url(statement.base_url, address_policy())  # slow: before anything is locked
     player = _player(market_player_id, for_update=True)
     MARKET_PLAYER.after(player.state, "edit")
@@ -276,7 +291,10 @@ def set_platform(
     else:
         check_if_match(platform, if_match)
         _check_key_goes_along(platform.base_url, statement)
-    platform.base_url = statement.base_url.rstrip("/")
+    if platform.base_url != (base_url := statement.base_url.rstrip("/")):
+        platform.base_url = base_url
+        platform.contract_version = platform.contract_version_at = None
+        platform.next_version_ask_at = None  # at once
     platform.updated_at = moment
     current_session().flush()
     _present(market_player_id, statement.api_key, moment)
@@ -291,7 +309,7 @@ def test_platform(market_player_id: UUID) -> IntegrationTest:
 
     Raises Conflict when the platform's connection settings were not stated yet.
     """
-    require_operator_or_party("market player", market_player_id, market_player_id)
+    require_administration("market player", market_player_id, market_player_id)
     _player(market_player_id)
     platform = repository.platform(market_player_id)
     key = repository.platform_key(market_player_id)
@@ -299,20 +317,32 @@ def test_platform(market_player_id: UUID) -> IntegrationTest:
         raise Conflict("State the platform's connection settings first.")
     environment = current_environment()
     base_url = platform.base_url
-    api_key = environment.settings.secret_box.decrypt(key.encrypted_key)
-    release()  # the platform may take its time
+    box = environment.settings.secret_box
+    api_key = box.decrypt(key.encrypted_key)
     started_at = now()
-    steps = integration.test_platform(
-        base_url, api_key, address_policy(), environment.settings.request_timeout
+    signing = repository.signing_secrets(market_player_id, started_at)
+    signing_secrets = [box.decrypt(secret.encrypted_secret) for secret in signing]
+    release()  # the platform may take its time
+    tested = integration.test_platform(
+        base_url,
+        api_key,
+        address_policy(),
+        environment.settings.request_timeout,
+        signing_secrets,
     )
     test = IntegrationTest(
         id=new_id(),
         market_player_id=market_player_id,
-        passed=integration.passed(steps),
+        passed=tested.passed,
         started_at=started_at,
-        steps=[step.to_json() for step in steps],
+        steps=[step.to_json() for step in tested.steps],
     )
     current_session().add(test)
+    if tested.contract_version is not None:
+        told_at = now()
+        repository.note_version(
+            market_player_id, base_url, tested.contract_version, told_at, told_at + ASK_EVERY
+        )
     audit.record(
         "Platform",
         market_player_id,
@@ -351,14 +381,15 @@ def issue_credential(
 ) -> IssuedCredential:
     """Issue a credential to a market player.
 
-    A company's credential issues none with a role that it does not hold itself; an operator, who
-    answers for all of them, issues any. Raises Forbidden and Conflict.
+    A company's credential issues none with a role that it does not hold itself; an operator and the
+    company's administrator, who answer for all of them, issue any. Raises Forbidden and Conflict.
     """
-    require_operator_or_party("market player", market_player_id, market_player_id)
+    require_administration("market player", market_player_id, market_player_id)
     player = _player(market_player_id, for_update=True)
     MARKET_PLAYER.after(player.state, "edit")
     principal = current_principal()
-    missing = roles - COMPANY_ROLES if principal.is_operator else roles - principal.roles
+    answers_for_all = principal.is_operator or principal.person_id is not None
+    missing = roles - COMPANY_ROLES if answers_for_all else roles - principal.roles
     if missing:
         raise Forbidden(f"Your credential does not hold {', '.join(sorted(missing))} itself.")
     if len(repository.live_credentials(market_player_id)) >= _CREDENTIALS_LIMIT:
@@ -381,7 +412,7 @@ def list_credentials(
 
 def revoke_credential(market_player_id: UUID, credential_id: UUID, reason: str) -> CredentialState:
     """Have a credential stop working at once, with every key and token that came from it."""
-    require_operator_or_party("market player", market_player_id, market_player_id)
+    require_administration("market player", market_player_id, market_player_id)
     credential = repository.credential(credential_id)
     if credential is None or credential.market_player_id != market_player_id:
         raise NotFound.entity("credential", credential_id)

@@ -14,6 +14,7 @@ from marketplace.identity.domain import (
     MarketPlayerRole,
     MarketPlayerState,
 )
+from marketplace.identity.speaking import LONGEST_VERSION
 from mpp_sdk.ids import new_id
 
 _SHA256_HEX = 64
@@ -67,13 +68,21 @@ class HeldRole(Base):
 
 
 class Platform(Versioned, Base):
-    """The connection settings of a market player's platform, as the company states them."""
+    """The connection settings of a market player's platform, as the company states them.
+
+    contract_version is that of the EU-MP contract which the platform said last that it speaks, at
+    contract_version_at. next_version_ask_at is when it is asked again; None is now.
+    """
 
     __tablename__ = "platform"
 
     market_player_id: Mapped[UUID] = mapped_column(ForeignKey("market_player.id"), primary_key=True)
     base_url: Mapped[str] = mapped_column(String(500))
     updated_at: Mapped[datetime]
+    # What the platform says of itself is no edit: it is written past the version of the row.
+    contract_version: Mapped[str | None] = mapped_column(String(LONGEST_VERSION))
+    contract_version_at: Mapped[datetime | None]
+    next_version_ask_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
 class PlatformKey(Base):

@@ -11,7 +11,7 @@ from marketplace.core.audit import AuditFilter
 from marketplace.core.together import ReadAhead, taken_together
 from marketplace.identity import access
 from marketplace.identity.company import references
-from marketplace.monitoring import domain, service, tables
+from marketplace.monitoring import domain, requesting, service, tables
 from marketplace.monitoring.service import StatusReport
 from marketplace.subscriptions import service as subscriptions
 from mpp_sdk.contracts.marketplace.models import (
@@ -27,6 +27,8 @@ from mpp_sdk.contracts.marketplace.models import (
     Period,
     PointOfDelivery,
     PointOfDeliveryPage,
+    PointsOfDeliveryAdded,
+    PointsOfDeliveryOrder,
     ServiceStatus,
 )
 from mpp_sdk.contracts.notifications.models import (
@@ -118,6 +120,20 @@ def list_points_of_delivery(
     )
 
 
+def request_points_of_delivery(
+    subscription_id: UUID, body: PointsOfDeliveryOrder
+) -> PointsOfDeliveryAdded:
+    """Add points of delivery to a subscription."""
+    result = requesting.request_points_of_delivery(subscription_id, body.pod_ids)
+    return PointsOfDeliveryAdded(
+        added_count=len(result.added),
+        added=list(result.added),
+        already_there_count=len(result.already_there),
+        already_there=list(result.already_there),
+        event_id=result.event_id,
+    )
+
+
 def list_audit_trail(
     limit: int = 50,
     cursor: str | None = None,
@@ -162,6 +178,7 @@ def _point_of_delivery(row: tables.PointOfDelivery) -> PointOfDelivery:
         consent=None if row.consent is None else ConsentState(row.consent.value),
         consent_validity=None if start is None else Period(start=start, end=row.consent_end),
         activation=None if row.activation is None else ActivationState(row.activation.value),
+        requested_at=row.requested_at,
     )
 
 

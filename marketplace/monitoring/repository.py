@@ -1,10 +1,10 @@
 """Every query of monitoring."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from marketplace.activations.domain import ActivationState
@@ -74,6 +74,48 @@ def points_of_delivery(
         cursor,
         bound_to=(subscription_id, consent, activation),
     )
+
+
+def known_points_of_delivery(
+    session: Session, subscription_id: UUID, pod_ids: Collection[str]
+) -> set[str]:
+    """Return which of the points of delivery are there under a subscription."""
+    keys = {(subscription_id, pod_id) for pod_id in pod_ids}
+    names = ("subscription_id", "pod_id")
+    rows = select_given(session, (PointOfDelivery.pod_id,), PointOfDelivery, names, keys)
+    return set(rows.scalars())
+
+
+def statuses_before(
+    session: Session,
+    subscription_id: UUID,
+    limit: int,
+    moment: datetime | None,
+    event_id: UUID | None,
+) -> Sequence[InterimStatus]:
+    """Return the newest interim statuses of a subscription, from before a moment and id on."""
+    statement = select(InterimStatus).where(InterimStatus.subscription_id == subscription_id)
+    if moment is not None:
+        earlier = InterimStatus.occurred_at < moment
+        if event_id is not None:
+            same = and_(InterimStatus.occurred_at == moment, InterimStatus.event_id < event_id)
+            earlier = or_(earlier, same)
+        statement = statement.where(earlier)
+    newest_first = (InterimStatus.occurred_at.desc(), InterimStatus.event_id.desc())
+    return session.scalars(statement.order_by(*newest_first).limit(limit)).all()
+
+
+def count_points_of_delivery(
+    session: Session, subscription_id: UUID
+) -> Mapping[tuple[ConsentState | None, ActivationState | None], int]:
+    """Return how many points of delivery are in each pair of consent and activation."""
+    pod = PointOfDelivery
+    rows = session.execute(
+        select(pod.consent, pod.activation, func.count())
+        .where(pod.subscription_id == subscription_id)
+        .group_by(pod.consent, pod.activation)
+    )
+    return {(consent, activation): count for consent, activation, count in rows}
 
 
 def watch(session: Session, subscription_id: UUID) -> Watch | None:

@@ -1,6 +1,6 @@
 """What can be seen of subscriptions while they are carried out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +17,7 @@ from marketplace.core.notices import Outcome, check_occurred_at, is_outdated
 from marketplace.core.paging import Page
 from marketplace.core.read_ahead import note
 from marketplace.core.unit_of_work import current_session
-from marketplace.identity.access import visible_to
+from marketplace.identity.access import require_market_player, visible_to
 from marketplace.monitoring import repository
 from marketplace.monitoring.domain import ServiceStatus, next_status
 from marketplace.monitoring.tables import InterimStatus, PointOfDelivery, Watch
@@ -143,6 +143,12 @@ def list_points_of_delivery(
 def list_audit_trail(wanted: AuditFilter, limit: int, cursor: str | None) -> Page[AuditEntry]:
     """Return a page of the audit trail, the newest first; the filter's viewer is the caller."""
     return audit.entries(current_session(), wanted, limit, cursor)
+
+
+def newest_of_company(limit: int, *, without: Collection[str] = ()) -> Sequence[AuditEntry]:
+    """Return the newest entries of the audit trail about the caller's company, but some kinds."""
+    company_id = require_market_player()
+    return audit.newest_about(current_session(), company_id, limit, without=without)
 
 
 def follow_subscription(agreement: Agreement, reason: str) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.activations.domain import ActivationState
@@ -31,14 +31,21 @@ class InterimStatus(Base):
     received_at: Mapped[datetime]
     outcome: Mapped[Outcome]
 
-    __table_args__ = (Index(None, "subscription_id", "occurred_at", "event_id"),)
+    __table_args__ = (
+        Index(None, "subscription_id", "occurred_at", "event_id"),
+        Index("ix_interim_status_received_at", "received_at"),
+    )
 
 
 append_only(Base.metadata.tables[InterimStatus.__tablename__])
 
 
 class PointOfDelivery(Base):
-    """The consent and the activation of a point of delivery side by side, to be listed."""
+    """The consent and the activation of a point of delivery side by side, to be listed.
+
+    requested_at is when somebody of the requester added it here; NULL for one that is known only
+    from what the provider's platform tells of it.
+    """
 
     __tablename__ = "point_of_delivery"
 
@@ -48,6 +55,24 @@ class PointOfDelivery(Base):
     consent_start: Mapped[datetime | None]
     consent_end: Mapped[datetime | None]
     activation: Mapped[ActivationState | None]
+    requested_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_point_of_delivery_states", "subscription_id", "consent", "activation"),
+    )
+
+
+class FigureOverTime(Base):
+    """What was counted of an hour or, of what is a state and not a flow, of a day.
+
+    at is the beginning of the hour, or of the day in UTC.
+    """
+
+    __tablename__ = "figure_over_time"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
 
 
 @changed_together

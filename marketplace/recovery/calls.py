@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 from marketplace.identity.directory import PlatformTarget
 from mpp_sdk import webhooks
-from mpp_sdk.client import ProblemError, UnexpectedAnswer, api_key
+from mpp_sdk.client import (
+    NO_RETRIES,
+    ProblemError,
+    UnexpectedAnswer,
+    api_key,
+    problem_error,
+)
 from mpp_sdk.clock import now
 from mpp_sdk.contracts.eu_mp.client import EuMpClient
 from mpp_sdk.contracts.eu_mp.models import (
@@ -94,7 +100,13 @@ class Recovery:
     @property
     def _client(self) -> EuMpClient:
         key = api_key(self.target.api_key)
-        return EuMpClient(self._url, self.session, key, timeout_s=self.timeout_s)
+        return EuMpClient(
+            self._url,
+            self.session,
+            key,
+            timeout_s=self.timeout_s,
+            retries=NO_RETRIES,  # `_patiently` repeats these calls and the signed ones alike
+        )
 
     @property
     def _url(self) -> str:
@@ -117,7 +129,7 @@ class Recovery:
         if answer.status_code != HTTPStatus.OK:
             said = answer.content[:200].decode("utf-8", "replace")
             problem = Problem(status=answer.status_code, title="It was refused", detail=said)
-            raise ProblemError(answer.status_code, problem, answer.headers)
+            raise problem_error(answer.status_code, problem, answer.headers)
         try:
             return NotificationReplay.model_validate_json(answer.content)
         except ValidationError as error:

@@ -11,6 +11,7 @@ from marketplace.identity.access import require_operator
 from marketplace.recovery import repository
 from marketplace.recovery.domain import FindingOutcome
 from marketplace.recovery.tables import Finding, PlatformProgress, Resynchronisation
+from mpp_sdk.errors import NotFound
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,15 @@ def list_runs(limit: int, cursor: str | None) -> Page[Run]:
     page = repository.runs(limit, cursor)
     waiting = repository.open_findings([run.id for run in page.items])
     return page.map(lambda run: Run(run, waiting.get(run.id, 0)))
+
+
+def read_run(run_id: UUID) -> Run:
+    """Return a run. Raises Forbidden and NotFound."""
+    require_operator()
+    run = repository.run(run_id)
+    if run is None:
+        raise NotFound.entity("re-synchronisation", run_id)
+    return Run(run, repository.open_findings([run_id]).get(run_id, 0))
 
 
 def list_platforms(run_id: UUID | None, limit: int, cursor: str | None) -> Page[PlatformProgress]:

@@ -41,6 +41,20 @@ class SubscriptionState(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+class RequestSort(StrEnum):
+    """The order of a list of requests."""
+
+    NEWEST = "newest"
+    EXPIRING = "expiring"
+
+
+class SubscriptionSort(StrEnum):
+    """The order of a list of subscriptions: by when they began, or came into their state."""
+
+    NEWEST = "newest"
+    CHANGED = "changed"
+
+
 class Hold(StrEnum):
     """Who or what keeps a subscription suspended. Each lifts only its own."""
 
@@ -120,6 +134,10 @@ SUBSCRIPTION = Lifecycle(
 )
 
 ENDED = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
+
+
+TAKES_POINTS_OF_DELIVERY = frozenset({SubscriptionState.PENDING, SubscriptionState.ACTIVE})
+"""The states in which the requester may add points of delivery."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from marketplace.core.environment import current_environment
 from marketplace.core.etag import check_if_match
 from marketplace.core.paging import Page
 from marketplace.core.unit_of_work import current_session
+from marketplace.delivery.domain import PlatformRole
 from marketplace.identity import access
 from marketplace.identity import service as identity
 from marketplace.identity.domain import AccessRole, MarketPlayerState
@@ -21,6 +22,7 @@ from marketplace.subscriptions.domain import (
     OFFER,
     REQUEST,
     OfferState,
+    RequestSort,
     RequestState,
     SubscriptionState,
     check_deadline,
@@ -86,10 +88,27 @@ def request_service(draft: ServiceRequestDraft) -> Negotiation:
     return Negotiation(row, None, None)
 
 
-def list_requests(wanted: NegotiationFilter, limit: int, cursor: str | None) -> Page[Negotiation]:
-    """Return a page of requests, the newest first; the filter's viewer is the caller."""
+def count_requests() -> dict[PlatformRole | None, dict[str, int]]:
+    """Return how many requests of the caller are in each state, for each role it has in them.
+
+    For operators all, under None.
+    """
+    return repository.count_states(current_session(), ServiceRequest, access.visible_to())
+
+
+def list_requests(
+    wanted: NegotiationFilter,
+    limit: int,
+    cursor: str | None,
+    sort: RequestSort = RequestSort.NEWEST,
+) -> Page[Negotiation]:
+    """Return a page of requests; the filter's viewer is the caller.
+
+    Of those that expire first only what is under way is listed. An offer ends with its request:
+    those about to expire are OFFERED and expire soon.
+    """
     session = current_session()
-    page = repository.requests(session, wanted, limit, cursor)
+    page = repository.requests(session, wanted, limit, cursor, sort)
     ids = [row.id for row in page.items]
     offers = repository.current_offers(session, ids)
     made = repository.subscription_ids_by_request(session, ids)
@@ -240,6 +259,7 @@ def accept_offer(request_id: UUID, offer_id: UUID, if_match: str | None) -> Subs
 def reject_request(request_id: UUID, reason: str, if_match: str | None) -> Negotiation:
     """Return the request, REJECTED: by its provider, or by the requester when there is an offer."""
     row = _locked(request_id)
+    access.require_role_in_deal(row.provider_id, row.requester_id)
     if access.require_market_player() == row.provider_id:
         return _finish(row, "reject", reason, if_match, offer_action="withdraw")
     if row.state is RequestState.REQUESTED:
@@ -304,11 +324,13 @@ def _offer(request_id: UUID, offer_id: UUID) -> Offer:
 def _require_provider(row: ServiceRequest) -> None:
     if access.require_market_player() != row.provider_id:
         raise Forbidden("This is done by the provider of the service.")
+    access.require_role(AccessRole.PROVIDER)
 
 
 def _require_requester(row: ServiceRequest) -> None:
     if access.require_market_player() != row.requester_id:
         raise Forbidden("This is done by the company that made the request.")
+    access.require_role(AccessRole.REQUESTER)
 
 
 def _require_partner_active(market_player_id: UUID, name: str) -> None:

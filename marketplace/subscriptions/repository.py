@@ -6,13 +6,20 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, func, or_, select, text, true
 from sqlalchemy.orm import Session
 
 from marketplace.core.given import select_given
 from marketplace.core.paging import Key, Page, paginate
 from marketplace.delivery.domain import PlatformRole
-from marketplace.subscriptions.domain import ENDED, OfferState, RequestState, SubscriptionState
+from marketplace.subscriptions.domain import (
+    ENDED,
+    OfferState,
+    RequestSort,
+    RequestState,
+    SubscriptionSort,
+    SubscriptionState,
+)
 from marketplace.subscriptions.listeners import Agreement
 from marketplace.subscriptions.tables import Offer, ServiceRequest, Subscription
 
@@ -35,13 +42,16 @@ _AGREEMENT = (
 class NegotiationFilter:
     """Which requests or subscriptions are asked for; what is None does not restrict.
 
-    viewer is the market player that asks, None an operator; role is the viewer's in them.
+    viewer is the market player that asks, None an operator; role is the viewer's in them. states
+    are several of which each is as good; expires_before is for requests alone.
     """
 
     viewer: UUID | None
     state: str | None = None
     role: PlatformRole | None = None
     service_id: UUID | None = None
+    states: tuple[str, ...] = ()
+    expires_before: datetime | None = None
 
 
 def request(session: Session, request_id: UUID, *, lock: bool = False) -> ServiceRequest | None:
@@ -51,10 +61,21 @@ def request(session: Session, request_id: UUID, *, lock: bool = False) -> Servic
 
 
 def requests(
-    session: Session, wanted: NegotiationFilter, limit: int, cursor: str | None
+    session: Session,
+    wanted: NegotiationFilter,
+    limit: int,
+    cursor: str | None,
+    sort: RequestSort = RequestSort.NEWEST,
 ) -> Page[ServiceRequest]:
-    """Return a page of requests, the newest first."""
-    return _negotiations(session, ServiceRequest, wanted, limit, cursor)
+    """Return a page of requests; of those that expire first, only what is under way."""
+    first = [Key(ServiceRequest.expires_at)] if sort is RequestSort.EXPIRING else []
+    until = wanted.expires_before
+    soon: list[ColumnElement[bool] | TextClause] = []
+    if until is not None:
+        soon.append(ServiceRequest.expires_at < until)
+    if sort is RequestSort.EXPIRING:  # as its index has it, word by word
+        soon.append(text("service_request.state IN ('REQUESTED', 'OFFERED')"))
+    return _negotiations(session, ServiceRequest, wanted, first, limit, cursor, *soon)
 
 
 def expired_requests(session: Session, moment: datetime, limit: int) -> Sequence[ServiceRequest]:
@@ -159,10 +180,37 @@ def subscription_ids_by_request(session: Session, request_ids: Sequence[UUID]) -
 
 
 def subscriptions(
-    session: Session, wanted: NegotiationFilter, limit: int, cursor: str | None
+    session: Session,
+    wanted: NegotiationFilter,
+    limit: int,
+    cursor: str | None,
+    sort: SubscriptionSort = SubscriptionSort.NEWEST,
 ) -> Page[Subscription]:
-    """Return a page of subscriptions, the newest first."""
-    return _negotiations(session, Subscription, wanted, limit, cursor)
+    """Return a page of subscriptions."""
+    changed = sort is SubscriptionSort.CHANGED
+    first = [Key(Subscription.state_since, descending=True)] if changed else []
+    return _negotiations(session, Subscription, wanted, first, limit, cursor)
+
+
+def count_states(
+    session: Session, kind: type[ServiceRequest | Subscription], viewer: UUID | None
+) -> dict[PlatformRole | None, dict[str, int]]:
+    """Return how many are in each state, by the role of the viewer; for None all, by no role."""
+    parties: dict[PlatformRole | None, ColumnElement[bool]] = {None: true()}
+    if viewer is not None:
+        parties = {
+            PlatformRole.PROVIDER: kind.provider_id == viewer,
+            PlatformRole.REQUESTER: kind.requester_id == viewer,
+        }
+    return {
+        role: {
+            state.value: count
+            for state, count in session.execute(
+                select(kind.state, func.count()).where(condition).group_by(kind.state)
+            )
+        }
+        for role, condition in parties.items()
+    }
 
 
 def subscriptions_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Subscription]:
@@ -226,9 +274,15 @@ def _takes_part(
 
 
 def _negotiations(
-    session: Session, kind: type[T], wanted: NegotiationFilter, limit: int, cursor: str | None
+    session: Session,
+    kind: type[T],
+    wanted: NegotiationFilter,
+    first: Sequence[Key],
+    limit: int,
+    cursor: str | None,
+    *conditions: ColumnElement[bool] | TextClause,
 ) -> Page[T]:
-    statement = select(kind)
+    statement = select(kind).where(*conditions)
     if wanted.viewer is not None:
         if wanted.role is PlatformRole.PROVIDER:
             statement = statement.where(kind.provider_id == wanted.viewer)
@@ -240,9 +294,10 @@ def _negotiations(
         statement = statement.where(kind.state == wanted.state)
     if wanted.service_id is not None:
         statement = statement.where(kind.service_id == wanted.service_id)
-    return paginate(
-        session, statement, [Key(kind.id, descending=True)], limit, cursor, bound_to=wanted
-    )
+    if wanted.states:
+        statement = statement.where(kind.state.in_(wanted.states))
+    keys = [*first, Key(kind.id, descending=True)]
+    return paginate(session, statement, keys, limit, cursor, bound_to=wanted)
 
 
 def requests_by_state(connection: Connection) -> dict[RequestState, int]:

@@ -13,13 +13,15 @@ from marketplace.delivery.domain import PlatformRole
 from marketplace.delivery.listeners import Notice
 from marketplace.identity import access
 from marketplace.identity import service as identity
-from marketplace.identity.domain import MarketPlayerState
+from marketplace.identity.domain import AccessRole, MarketPlayerState
 from marketplace.subscriptions import events, listeners, repository
 from marketplace.subscriptions.domain import (
     ENDED,
     SUBSCRIPTION,
+    TAKES_POINTS_OF_DELIVERY,
     Hold,
     Standing,
+    SubscriptionSort,
     SubscriptionState,
     is_acknowledged,
     resume,
@@ -29,7 +31,7 @@ from marketplace.subscriptions.listeners import Agreement
 from marketplace.subscriptions.repository import NegotiationFilter
 from marketplace.subscriptions.tables import Subscription
 from mpp_sdk.clock import now
-from mpp_sdk.errors import Forbidden, NotFound
+from mpp_sdk.errors import Forbidden, IllegalTransition, NotFound
 
 BATCH = 100
 """How many rows a job changes in one unit of work."""
@@ -47,10 +49,21 @@ _OVER = "The agreed validity is over."
 
 
 def list_subscriptions(
-    wanted: NegotiationFilter, limit: int, cursor: str | None
+    wanted: NegotiationFilter,
+    limit: int,
+    cursor: str | None,
+    sort: SubscriptionSort = SubscriptionSort.NEWEST,
 ) -> Page[Subscription]:
-    """Return a page of subscriptions, the newest first; the filter's viewer is the caller."""
-    return repository.subscriptions(current_session(), wanted, limit, cursor)
+    """Return a page of subscriptions; the filter's viewer is the caller."""
+    return repository.subscriptions(current_session(), wanted, limit, cursor, sort)
+
+
+def count_subscriptions() -> dict[PlatformRole | None, dict[str, int]]:
+    """Return how many subscriptions of the caller are in each state, for each role it has in them.
+
+    For operators all, under None.
+    """
+    return repository.count_states(current_session(), Subscription, access.visible_to())
 
 
 def read_subscription(subscription_id: UUID) -> Subscription:
@@ -61,6 +74,7 @@ def read_subscription(subscription_id: UUID) -> Subscription:
 def cancel_subscription(subscription_id: UUID, reason: str, if_match: str | None) -> Subscription:
     """Return the subscription, CANCELED by either company or an operator. Both are told."""
     row = _visible(subscription_id, lock=True)
+    access.require_role_in_deal(row.provider_id, row.requester_id)
     check_if_match(row, if_match, required=False)
     _end(row, "cancel", reason)
     return row
@@ -209,6 +223,20 @@ def agreement_for_notification(subscription_id: UUID) -> Agreement:
     return agreement
 
 
+def agreement_for_points_of_delivery(subscription_id: UUID) -> Agreement:
+    """Return a subscription to which the caller, its requester, may add points of delivery, locked.
+
+    Raises NotFound, Forbidden, and IllegalTransition when it is neither PENDING nor ACTIVE.
+    """
+    row = _visible(subscription_id, lock=True)
+    if access.require_active_player(AccessRole.REQUESTER) != row.requester_id:
+        raise Forbidden("Only the requester of a subscription adds points of delivery to it.")
+    if row.state not in TAKES_POINTS_OF_DELIVERY:
+        allowed = SUBSCRIPTION.allowed(row.state)
+        raise IllegalTransition("Subscription", row.state, "add points of delivery", allowed)
+    return _agreement(row)
+
+
 def read_ahead_agreements(ids: Collection[UUID]) -> None:
     """Lock and read the subscriptions that several notifications are about."""
     session = current_session()
@@ -244,6 +272,7 @@ def _hold_of_caller(row: Subscription) -> Hold:
         return Hold.OPERATOR
     if principal.market_player_id != row.provider_id:
         raise Forbidden("A subscription is suspended and resumed by its provider or an operator.")
+    access.require_role(AccessRole.PROVIDER)
     return Hold.PROVIDER
 
 

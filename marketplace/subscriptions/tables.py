@@ -24,6 +24,7 @@ from mpp_sdk.contracts.marketplace.models import (
 )
 from mpp_sdk.ids import new_id
 
+_UNDER_WAY = text("state IN ('REQUESTED', 'OFFERED')")
 _NAME_LENGTH = 200
 _DURATION_LENGTH = 40
 
@@ -53,6 +54,13 @@ class ServiceRequest(Versioned, Base):
         Index(None, "provider_id", "id"),
         Index(None, "requester_id", "id"),
         Index(None, "state", "expires_at"),
+        Index(
+            "ix_service_request_open",
+            "expires_at",
+            "id",
+            sqlite_where=_UNDER_WAY,
+            postgresql_where=_UNDER_WAY,
+        ),
     )
 
 
@@ -127,6 +135,7 @@ class Subscription(Versioned, Base):
         Index(None, "provider_id", "id"),
         Index(None, "requester_id", "id"),
         Index(None, "state", "validity_end"),
+        Index(None, "state_since", "id"),
     )
 
     @property

@@ -1,0 +1,1 @@
+"""People who sign in: their sessions, passwords, second factors, invitations and mails."""
