@@ -1,4 +1,4 @@
-"""Databases for the tests: every test that asks for `database_url` runs on both kinds."""
+"""Servers for the tests: every test that asks for `database_url` runs on both databases."""
 
 import os
 from collections.abc import Iterator
@@ -8,8 +8,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from tests.services import postgresql, rabbitmq
+from tests.services import chromium, java, mono, postgresql, rabbitmq
 from tests.services.processes import CannotStart
+
+_BROWSER_TESTS = Path(__file__).parent / "browser"
+_SDK_TESTS = Path(__file__).parent / "sdk"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,6 +30,26 @@ def pytest_configure(config: pytest.Config) -> None:
             pytest.exit(str(error), returncode=2)
         os.environ[name] = server.url
         config.add_cleanup(server.stop)
+    if _asked_for(config, _BROWSER_TESTS):
+        try:
+            os.environ[chromium.VARIABLE] = str(chromium.provide())
+        except CannotStart as error:
+            pytest.exit(str(error), returncode=2)
+    if _asked_for(config, _SDK_TESTS):
+        try:
+            java.provide()
+            mono.provide()
+        except CannotStart as error:
+            pytest.exit(str(error), returncode=2)
+
+
+def _asked_for(config: pytest.Config, folder: Path) -> bool:
+    """Return whether tests of a folder are among those that this run was asked for."""
+    asked = [
+        (config.invocation_params.dir / argument.partition("::")[0]).resolve()
+        for argument in config.args
+    ]
+    return any(folder.is_relative_to(one) or one.is_relative_to(folder) for one in asked)
 
 
 @pytest.fixture(scope="session")

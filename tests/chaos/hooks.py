@@ -38,9 +38,10 @@ from mpp_sdk.outbox import (
     RetryPolicy,
     Sent,
     Settlement,
+    Unsent,
     dispatcher,
 )
-from mpp_sdk.web.call import Call, Proceed, Reply
+from mpp_sdk.web.call import Calling, Proceed, Reply
 from mpp_sdk.web.server import serve as serve_app
 from tests.chaos.control import Control, Slot, Step
 from tests.chaos.stepping import at
@@ -153,9 +154,9 @@ def _wrap_outbox(control: Control, incidents: Path) -> None:
 
 def _wrap_sending(control: Control, incidents: Path) -> None:
     def in_steps(
-        send: Callable[..., Awaitable[Response]],
-    ) -> Callable[..., Awaitable[Response]]:
-        async def send_in_steps(self: Any, one: Event, body: bytes) -> Response:
+        send: Callable[..., Awaitable[Response | Unsent]],
+    ) -> Callable[..., Awaitable[Response | Unsent]]:
+        async def send_in_steps(self: Any, one: Event, body: bytes) -> Response | Unsent:
             at(Step.SEND_BEFORE)
             control.add(Slot.SENT)
             try:
@@ -181,7 +182,7 @@ def _wrap_receiving(control: Control) -> None:
     _replace(marketplace.cli, "serve_app", serve_watched)
     enter = MarketplaceEdge.__call__
 
-    def enter_in_steps(self: MarketplaceEdge, call: Call, proceed: Proceed) -> Reply:
+    def enter_in_steps(self: MarketplaceEdge, call: Calling, proceed: Proceed) -> Reply:
         if call.method != "POST":
             return enter(self, call, proceed)
 

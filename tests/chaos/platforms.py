@@ -5,6 +5,7 @@ platform's own, and knows nothing of event ids: it holds the words that the harn
 """
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -81,10 +82,23 @@ class ChaosPlatform(MarketPlayerPlatform):
     def on_subscription_resumed(self, subscription: Subscription) -> None:
         self._note(subscription, "resumed")
 
+    def on_points_of_delivery_added(self, subscription_id: UUID, pod_ids: Sequence[str]) -> None:
+        super().on_points_of_delivery_added(subscription_id, pod_ids)
+        for pod_id in pod_ids:  # each has the name of what was asked for
+            self._write(subscription_id, "requested", pod_id.replace("-", " "))
+
+    def request_points_of_delivery(
+        self, subscription: Subscription, pod_ids: Sequence[str]
+    ) -> None:
+        """Ask nobody: between the platforms there is no fault here."""
+
     def _note(self, subscription: Subscription, what: str) -> None:
+        self._write(subscription.id, what, subscription.reason)
+
+    def _write(self, subscription_id: UUID, what: str, reason: str | None) -> None:
         with self.transactions() as session:
-            values = {"subscription_id": str(subscription.id), "what": what}
-            session.execute(insert(APPLIED).values(**values, reason=subscription.reason))
+            values = {"subscription_id": str(subscription_id), "what": what}
+            session.execute(insert(APPLIED).values(**values, reason=reason))
             session.flush()
             at(Step.HANDLED)
 

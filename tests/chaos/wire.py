@@ -14,7 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.chaos.control import Control, Slot, Step
 from tests.chaos.stepping import at
 
-_HEADERS = {"/eu-mp/v1/service-offer/": b"webhook-id", "/notifications/v1/": b"idempotency-key"}
+_HEADERS = {
+    "/eu-mp/v1/service-offer/": b"webhook-id",
+    "/eu-mp/v1/points-of-delivery/": b"webhook-id",
+    "/notifications/v1/": b"idempotency-key",
+}
 
 
 @dataclass(frozen=True)

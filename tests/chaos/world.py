@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ from tests.functional.marketplace import description, terms
 from tests.services.certificates import Authority
 from tests.services.postgresql import PrivatePostgreSQL, private_postgresql
 from tests.services.rabbitmq import PrivateRabbitMQ, private_rabbitmq
+from tests.world.clients import tried_once
 
 POSTGRES_SETTINGS = {
     "max_connections": "60",
@@ -164,7 +165,7 @@ class World:
 
     def operator(self) -> MarketplaceClient:
         """Return a client with the operator's role."""
-        return sign_in(self.webs[0].url, *self.operator_id)
+        return tried_once(sign_in(self.webs[0].url, *self.operator_id))
 
     def applied(self) -> dict[Stream, list[str]]:
         """Return what the platforms' handlers have written down in their transactions."""
@@ -355,6 +356,7 @@ def _agree(world: World, size: Size, stack: ExitStack | None) -> None:
     def join(name: str, role: MarketPlayerRole) -> str:
         web = world.webs[len(world.members) % len(world.webs)].url
         company = register(web, operator, name, [role])
+        company = replace(company, client=tried_once(company.client))
         port, key = free_port(), f"chaos-{secrets.token_urlsafe(24)}"
         front = Line(port) if stack is not None else None
         if front is not None and stack is not None:

@@ -129,6 +129,10 @@ class _Things:
                     "interimStatusInterval": "PT1H",
                     "integration": {"contract": "metering", "contractVersion": "1.0.0"},
                 }
+            case "write_api_document":
+                return {
+                    "text": f"{{openapi: 3.0.3, info: {{title: {now}, version: '1'}}, paths: {{}}}}"
+                }
             case "make_offer":
                 return {
                     "price": {"model": "FREE"},

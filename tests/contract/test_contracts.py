@@ -1,5 +1,7 @@
 """The contracts are good documents, and what is generated from them is what is committed."""
 
+import importlib
+import inspect
 import json
 import shutil
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from mpp_sdk.web.contract import Contract
 from mpp_sdk.web.validation import Validators
 from tools.contracts.__main__ import main as generate
 from tools.contracts.bundle import BundleError, bundle
+from tools.contracts.code import class_name
 from tools.spectral.__main__ import install, lint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +135,7 @@ def test_generating_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_changed_contract_is_noticed(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(copied) == 0
     path = copied / "openapi" / "common.yaml"
-    path.write_text(path.read_text().replace("maxLength: 60", "maxLength: 61"))
+    path.write_text(path.read_text().replace("ENDED]", "ENDED, OVER]"))
 
     assert check(copied) == 1
     told = capsys.readouterr().out
@@ -178,6 +181,50 @@ def test_a_contract_that_cannot_be_generated_from_is_refused(
 
     assert generate(["--root", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
+
+
+CURSOR = "parameters: [{name: cursor, in: query, schema: {type: string}}]\n      responses:"
+
+
+@pytest.mark.parametrize("operation_id", ["read", "list_readings"])
+def test_a_list_in_pages_that_cannot_be_read_on_is_refused(
+    tmp_path: Path, operation_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "openapi").mkdir()
+    text = SMALL.replace("responses:", CURSOR).replace(": read\n", f": {operation_id}\n")
+    (tmp_path / "openapi" / "small.yaml").write_text(text)
+
+    assert generate(["--root", str(tmp_path)]) == 2
+    assert f"{operation_id} takes a cursor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("api", [api for api in APIS if api != "common"])
+def test_both_clients_have_every_operation_and_an_iterator_for_every_list(api: str) -> None:
+    package = f"mpp_sdk.contracts.{api.replace('-', '_')}"
+    name = class_name(api)
+    threads = getattr(importlib.import_module(f"{package}.client"), f"{name}Client")
+    loop = getattr(importlib.import_module(f"{package}.async_client"), f"Async{name}Client")
+    document = bundle(OPENAPI / f"{api}.yaml")
+    operations = {
+        node["operationId"].rpartition(".")[2]: str(node.get("parameters", ()))
+        for item in document["paths"].values()
+        for method, node in item.items()
+        if method in ("get", "put", "post", "delete")
+    }
+    lists = {one for one, given in operations.items() if "parameters/Cursor'" in given}
+    iterators = {f"iter_{one.removeprefix('list_')}" for one in lists}
+    if api == "metering":
+        iterators.add("iter_validated_measure_data")  # goes by `Link`
+
+    assert {one for one in vars(threads) if not one.startswith("_")} == {*operations, *iterators}
+    for one in (*operations, *iterators):
+        by_thread, by_loop = (inspect.signature(getattr(kind, one)) for kind in (threads, loop))
+        assert by_thread.parameters == by_loop.parameters
+        assert inspect.iscoroutinefunction(getattr(loop, one)) == (one in operations)
+    for one in iterators & {f"iter_{name.removeprefix('list_')}" for name in lists}:
+        parameters = inspect.signature(getattr(threads, one)).parameters
+        assert "page_size" in parameters
+        assert not {"limit", "cursor"} & parameters.keys()
 
 
 def test_two_components_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from pydantic_settings import BaseSettings
 from typer.core import TyperGroup
 
 from marketplace.catalogue import domain as catalogue
-from marketplace.cli import app as flexagora
 from marketplace.core.settings import Settings
 from marketplace.identity import domain as identity
 from marketplace.subscriptions import domain as subscriptions
 from mpp_sdk.__main__ import app as platform_command
+from mpp_sdk.commands import GROUP, add_extras, own_commands
 from mpp_sdk.metering.store import MeteringStore
 from mpp_sdk.outbox import EventState
 from mpp_sdk.platform import MarketPlayerPlatform
@@ -31,6 +32,8 @@ from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state import domain as state
 from mpp_sdk.web.server import BackgroundServer
 
+flexagora = own_commands()
+add_extras(flexagora, entry_points(group=GROUP))
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ROOT / "docs"
 PAGES = sorted(

@@ -37,6 +37,7 @@ def die_at(step: Step) -> None:
 
     async def send_and_die(sender: PlatformSender, event: Event, body: bytes) -> Response:
         answer = await send(sender, event, body)
+        assert isinstance(answer, Response), answer
         assert answer.status == 200, answer
         die()
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import requests
 
 from examples.demo.companies import wait_until
 from examples.demo.processes import DidNotStart
+from mpp_sdk.client import ConnectionFailed
 from mpp_sdk.contracts.marketplace.models import (
     ActivationState,
     ConsentState,
@@ -54,7 +54,7 @@ def test_a_marketplace_killed_at_every_step_has_each_event_applied_once(
         return accepted.body.subscription_id
 
     with provider.in_this_process(), requester.in_this_process():
-        with pytest.raises(requests.ConnectionError):
+        with pytest.raises(ConnectionFailed):
             accept()
         has_died(Step.COMMITTED)
         assert {**provider.inbox(), **requester.inbox()} == {}

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from examples.demo.environments import (
     platform_environment,
 )
 from examples.demo.processes import ServerProcess, free_port
-from mpp_sdk.client import api_key
+from mpp_sdk.client import NO_RETRIES, api_key
 from mpp_sdk.contracts.eu_mp.client import EuMpClient
 from mpp_sdk.contracts.marketplace.client import MarketplaceClient
 from mpp_sdk.contracts.marketplace.models import (
@@ -45,6 +45,7 @@ from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.tables import EventRow
 from mpp_sdk.web.server import BackgroundServer
 from tests.functional.platforms import TOLD, Provider, Requester
+from tests.world.clients import tried_once
 
 SERVE = ("marketplace", "serve")
 FREE = Price(model=PriceModel.FREE)
@@ -104,7 +105,9 @@ class Platform:
     def eu_mp(self, key: str | None = None) -> EuMpClient:
         """Return a client of the platform's EU-MP API with a key, by default the first one."""
         key = key or self.first_inbound_key
-        return EuMpClient(f"{self.url}/eu-mp/v1", requests.Session(), api_key(key))
+        return EuMpClient(
+            f"{self.url}/eu-mp/v1", requests.Session(), api_key(key), retries=NO_RETRIES
+        )
 
     @cached_property
     def _engine(self) -> Engine:
@@ -162,11 +165,13 @@ class Marketplace:
 
     def operator(self) -> MarketplaceClient:
         """Return a client with the operator's role."""
-        return sign_in(self.url, self._account.client_id, self._account.client_secret)
+        account = self._account
+        return tried_once(sign_in(self.url, account.client_id, account.client_secret))
 
     def company(self, name: str, role: MarketPlayerRole) -> Company:
         """Sign a company up, and have the operator activate it."""
-        return register(self.url, self.operator(), name, [role])
+        made = register(self.url, self.operator(), name, [role])
+        return replace(made, client=tried_once(made.client))
 
     def provider(self) -> Platform:
         """Return the platform of a new company that has meter data."""

@@ -59,6 +59,7 @@ def test_the_demonstration_succeeds_and_leaves_a_self_contained_page(tmp_path: P
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert run.stdout.count("✓") == 6
     assert "✗" not in run.stdout
+    assert "flexagora serve --demo-data" in run.stdout.splitlines()[-1]
     page = (output / "report.html").read_text(encoding="utf-8")
     loads = Loads()
     loads.feed(page)

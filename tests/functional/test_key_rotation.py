@@ -13,7 +13,7 @@ import requests
 
 from examples.demo.companies import connect_platform, wait_until
 from mpp_sdk import clock
-from mpp_sdk.client import ProblemError, api_key
+from mpp_sdk.client import NO_RETRIES, ProblemError, api_key
 from mpp_sdk.contracts.marketplace.client import MarketplaceClient
 from mpp_sdk.contracts.marketplace.models import (
     ActionReason,
@@ -73,6 +73,7 @@ def test_no_call_fails_while_keys_are_rotated_in_both_directions(marketplace: Ma
                 base_url,
                 requests.Session(),
                 lambda: {"X-API-Key": platform.outbound_key.current()},
+                retries=NO_RETRIES,
             )
             return lambda: notifications.notify_interim(_status(subscriptions[0]))
 

@@ -16,6 +16,7 @@ from mpp_sdk.contracts.marketplace.models import (
     OfferState,
     PlatformRole,
     PointOfDelivery,
+    PointsOfDeliveryOrder,
     ServiceRequestDraft,
     ServiceRequestState,
     ServiceState,
@@ -195,6 +196,40 @@ def _is_all_on_record(
     assert {one.state for one in sent} == {DeliveryState.DELIVERED}
     received = {**provider.inbox(), **requester.inbox()}
     assert received == {one.event_id: "APPLIED" for one in sent}
+
+
+def test_points_of_delivery_that_are_added_here_come_to_the_provider_from_the_other_platform(
+    marketplace: Marketplace,
+) -> None:
+    marketplace.start()
+    provider, requester = marketplace.provider(), marketplace.requester()
+    provider.process.start()
+    requester.process.start()
+    subscription_id = _agree(provider, requester)
+    # At once, while the platforms may not have heard of the subscription.
+    order = PointsOfDeliveryOrder(pod_ids=["GRANTED-BY-HAND", "DENIED-BY-HAND"])
+    client = requester.company.client
+    made = client.request_points_of_delivery(subscription_id, order)
+    assert (made.added_count, made.already_there_count) == (2, 0)
+    again = client.request_points_of_delivery(subscription_id, order)
+    assert (again.added, again.already_there, again.event_id) == ([], order.pod_ids, None)
+    _until_pods(
+        provider,
+        subscription_id,
+        {
+            **dict.fromkeys(
+                (*GRANTED, "GRANTED-BY-HAND"), (ConsentState.GRANTED, ActivationState.ACTIVE)
+            ),
+            **dict.fromkeys((DENIED, "DENIED-BY-HAND"), (ConsentState.DENIED, None)),
+            UNANSWERED: (ConsentState.REQUESTED, None),
+        },
+    )
+    listed = client.list_points_of_delivery(subscription_id).items
+    by_hand = {pod.pod_id for pod in listed if pod.requested_at is not None}
+    assert by_hand == set(order.pod_ids)
+    with pytest.raises(ProblemError) as refused:
+        provider.company.client.request_points_of_delivery(subscription_id, order)
+    assert refused.value.status == 403
 
 
 def test_a_platform_that_was_down_at_acceptance_gets_the_offer_details_once_it_runs(

@@ -24,7 +24,7 @@ from examples.demo.companies import (
 )
 from examples.demo.environments import PlatformSecrets, platform_environment
 from examples.demo.processes import free_port
-from mpp_sdk.client import api_key
+from mpp_sdk.client import NO_RETRIES, api_key
 from mpp_sdk.contracts.marketplace.client import MarketplaceClient
 from mpp_sdk.contracts.marketplace.models import (
     ActionReason,
@@ -87,7 +87,6 @@ class Balanced:
         method: str,
         url: str,
         *,
-        params: Mapping[str, str] | None,
         data: bytes | None,
         headers: Mapping[str, str],
         timeout: float,
@@ -97,7 +96,6 @@ class Balanced:
         return self._session.request(
             method,
             url.replace(_ANY, self._targets.next(), 1),
-            params=params,
             data=data,
             headers=headers,
             timeout=timeout,
@@ -251,14 +249,16 @@ class Traffic:
     def _people(self, company: Company) -> Company:
         session = Balanced(self._targets)
         self._sessions.append(session)
-        client = MarketplaceClient(f"{_ANY}/api/v1", session, company.client._auth)
+        client = MarketplaceClient(
+            f"{_ANY}/api/v1", session, company.client._auth, retries=NO_RETRIES
+        )
         return Company(company.name, company.player_id, company.credential_id, client)
 
     def _notifications(self) -> NotificationsClient:
         session = Balanced(self._targets)
         self._sessions.append(session)
         return NotificationsClient(
-            f"{_ANY}/notifications/v1", session, api_key(self._provider.api_key)
+            f"{_ANY}/notifications/v1", session, api_key(self._provider.api_key), retries=NO_RETRIES
         )
 
     def _subscriber(self) -> Callable[[], None]:

@@ -116,8 +116,9 @@ def schemas(node):
     if isinstance(node, dict):
         if isinstance(node.get("pattern"), str) or isinstance(node.get("format"), str):
             yield {k: v for k, v in node.items() if k in ("type", "pattern", "format")}
-        for value in node.values():
-            yield from schemas(value)
+        for name, value in node.items():
+            if name != "example":  # what it is an example of may have members of these names
+                yield from schemas(value)
     elif isinstance(node, list):
         for value in node:
             yield from schemas(value)

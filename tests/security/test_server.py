@@ -94,11 +94,15 @@ SHAPES = {
 }
 
 
+WISH = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+
+
+@pytest.mark.parametrize("wish", [b"", WISH], ids=["plain", "with an upgrade"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_a_request_that_two_may_read_differently_smuggles_nothing(
-    server: Server, shape: bytes
+    server: Server, shape: bytes, wish: bytes
 ) -> None:
-    told = server.exchange(HEAD + shape + INNER, wait=1.0)
+    told = server.exchange(HEAD + wish + shape + INNER, wait=1.0)
     assert "/smuggled" not in server.app.paths
     assert not told or told.startswith(b"HTTP/1.1 400")
 

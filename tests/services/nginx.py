@@ -1,5 +1,6 @@
 """nginx for the tests: a proxy of a test's own, with the configuration that the test gives."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,7 @@ class Nginx:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "nginx.conf").write_text(configuration)
         self._server = Killable(
-            self._command("-g", "daemon off;"),
+            self._command("-g", f"daemon off; {_workers()}"),
             folder=folder,
             log=folder / "nginx.log",
             stop_with=signal.SIGQUIT,  # calls under way end first
@@ -92,3 +93,8 @@ def _program() -> str:
 
 def _found() -> str | None:
     return shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or shutil.which("nginx")
+
+
+def _workers() -> str:
+    """Have root's workers be root's: others cannot write into a test's folder."""
+    return "user root;" if os.geteuid() == 0 else ""

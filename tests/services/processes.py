@@ -13,6 +13,7 @@ from pathlib import Path
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _STOP_SECONDS = 60
+_WAIT_FOR_OTHERS = ("--option", "DPkg::Lock::Timeout=300")  # who install something at this moment
 
 
 class CannotStart(Exception):
@@ -63,18 +64,21 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(package: str) -> None:
-    """Install a package of Debian's, none of whose services is started."""
-    print(f"Installing {package} for the tests ...", flush=True)
+def install(*packages: str) -> None:
+    """Install packages of Debian's, none of whose services is started."""
+    print(f"Installing {' and '.join(packages)} for the tests ...", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     made = not _POLICY.exists()
     if made:
         _POLICY.write_text("#!/bin/sh\nexit 101\n")
         _POLICY.chmod(0o755)
     try:
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", package]):
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
             subprocess.run(
-                ["apt-get", "--quiet", *command], check=True, capture_output=True, env=environment
+                ["apt-get", "--quiet", *_WAIT_FOR_OTHERS, *command],
+                check=True,
+                capture_output=True,
+                env=environment,
             )
     finally:
         if made:

@@ -26,6 +26,7 @@ from tests.services.nginx import private_nginx
 from tests.services.postgresql import private_postgresql
 from tests.services.processes import Killable
 from tests.services.rabbitmq import private_rabbitmq
+from tests.world.clients import tried_once
 
 TEMPLATE = Path(__file__).parents[2] / "docker" / "nginx" / "nginx.conf.template"
 _ROOT = Path(__file__).parents[2]
@@ -116,7 +117,7 @@ class Topology:
     def operator(self) -> MarketplaceClient:
         """Return a client of a new operator's account."""
         made = json.loads(self.command("operator", "create", "--name=Test", "--json"))
-        return sign_in(self.url, made["clientId"], made["clientSecret"])
+        return tried_once(sign_in(self.url, made["clientId"], made["clientSecret"]))
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import requests
 
-from mpp_sdk.client import api_key, bearer
+from mpp_sdk.client import NO_RETRIES, api_key, bearer
 from mpp_sdk.contracts.marketplace.client import MarketplaceClient
 from mpp_sdk.contracts.marketplace.models import (
     ActionReason,
+    ApiDocumentText,
     CredentialDraft,
     CredentialKind,
     DataStandard,
@@ -86,14 +87,19 @@ class Register:
 
     def sign_in(self, client_id: str, client_secret: str) -> Person:
         """Return somebody with a fresh token."""
-        anonymous = MarketplaceClient(self.api, requests.Session())
+        anonymous = MarketplaceClient(self.api, requests.Session(), retries=NO_RETRIES)
         token = anonymous.issue_token(
             TokenRequest(
                 grant_type="client_credentials", client_id=client_id, client_secret=client_secret
             )
         ).access_token
         self.secrets.add(token)
-        return Person(token, MarketplaceClient(self.api, requests.Session(), bearer(lambda: token)))
+        return Person(
+            token,
+            MarketplaceClient(
+                self.api, requests.Session(), bearer(lambda: token), retries=NO_RETRIES
+            ),
+        )
 
     def company(
         self,
@@ -103,7 +109,7 @@ class Register:
         inbound_key: str = "the-key-of-a-platform-that-does-not-run",
     ) -> Company:
         """Return a new company: registered, active, with a platform and a key for it."""
-        anonymous = MarketplaceClient(self.api, requests.Session())
+        anonymous = MarketplaceClient(self.api, requests.Session(), retries=NO_RETRIES)
         registration = anonymous.register_market_player(
             MarketPlayerDraft(name=name, roles=roles, country="ES", contact_email="a@b.example")
         )
@@ -142,7 +148,10 @@ class Register:
     def notifications(self, company: Company) -> NotificationsClient:
         """Return the notifications client of a company's platform."""
         return NotificationsClient(
-            f"{self.url}/notifications/v1", requests.Session(), api_key(company.key)
+            f"{self.url}/notifications/v1",
+            requests.Session(),
+            api_key(company.key),
+            retries=NO_RETRIES,
         )
 
 
@@ -172,6 +181,16 @@ def publish(provider: Company, name: str) -> ServiceVersion:
     """Return a published service."""
     drafted = draft(provider, name)
     return provider.client.publish_service_version(drafted.service_id, drafted.version).body
+
+
+def document(provider: Company, drafted: ServiceVersion) -> ServiceVersion:
+    """Return a draft that has a document of its own."""
+    info = f"{{title: {drafted.description.name}, version: '1'}}"
+    text = f"{{openapi: 3.0.3, info: {info}, paths: {{}}}}"
+    provider.client.write_api_document(
+        drafted.service_id, drafted.version, ApiDocumentText(text=text), if_match="*"
+    )
+    return drafted
 
 
 def request(requester: Company, service: ServiceVersion) -> ServiceRequest:

@@ -104,9 +104,9 @@ class PlatformProcess:
             **platform_environment(
                 self.folder, self.name, self.name, self.port, marketplace_url, given
             ),
-            **(settings or {}),
             "OPERATORCUSTOMERS": str(customers),
             "AGGREGATOR_PODS": ",".join(PODS),
+            **(settings or {}),
         }
         self._server = ServerProcess(
             f"The platform {self.name}",

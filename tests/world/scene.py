@@ -105,9 +105,10 @@ def staged(
             one.client.test_platform(one.player_id, idempotency_key=str(new_id()))
         first = _pair(provider, requester, "The first service", FIRST_DRAFT)
         second = _pair(other_provider, other, "The second service", "The second draft")
-        provider.client.create_service_version(
+        drafted = provider.client.create_service_version(
             first.service.service_id, people.description(FIRST_DRAFTED_VERSION)
         )
+        people.document(provider, drafted.body)
         second_at_first = people.subscribe(provider, other, first.service)
         _wait_for(lambda: _is_integrated(requester, first.subscription.subscription_id, len(PODS)))
         _wait_for(lambda: _is_integrated(other, second_at_first.subscription_id, 0))
@@ -127,7 +128,8 @@ def staged(
 
 
 def _pair(provider: Company, requester: Company, service_name: str, draft_name: str) -> Pair:
-    service = people.publish(provider, service_name)
+    drafted = people.document(provider, people.draft(provider, service_name))
+    service = provider.client.publish_service_version(drafted.service_id, drafted.version).body
     open_request = people.request(requester, service)
     subscription = people.subscribe(provider, requester, service, "PT1S")
     confirmed = requester.client.read_service_request(subscription.service_request_id).body
@@ -136,7 +138,7 @@ def _pair(provider: Company, requester: Company, service_name: str, draft_name: 
         provider,
         requester,
         service,
-        people.draft(provider, draft_name),
+        people.document(provider, people.draft(provider, draft_name)),
         open_request,
         people.offer(provider, open_request),
         subscription,

@@ -103,6 +103,26 @@ def test_an_older_event_does_not_undo_a_newer_state(platform: Recorder) -> None:
     assert platform.told == [("confirmed", event.subscription_id)]
 
 
+def test_an_event_from_the_future_is_refused_and_taken_once_the_clocks_agree(
+    platform: Recorder,
+) -> None:
+    event = confirmed()
+    with served(platform) as url:
+        client = eu_mp_client(url)
+        client.confirm_service_offer(PROVIDER, event)
+        ahead = changed(event, 6 * MINUTE)
+        with pytest.raises(ProblemError) as refused:
+            client.suspend_service_offer(PROVIDER, ahead)
+        assert platform.subscriptions.get(event.subscription_id).state is SubscriptionState.ACTIVE
+        soon = ahead.model_copy(update={"occurred_at": clock.now() + 4 * MINUTE})
+        assert client.suspend_service_offer(PROVIDER, soon).outcome is Outcome.APPLIED
+    assert refused.value.status == 409
+    assert platform.told == [
+        ("confirmed", event.subscription_id),
+        ("suspended", event.subscription_id),
+    ]
+
+
 def test_an_end_that_overtakes_its_confirmation_stays_the_end(platform: Recorder) -> None:
     event = confirmed()
     with served(platform) as url:

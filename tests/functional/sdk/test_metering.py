@@ -199,14 +199,28 @@ def test_points_of_delivery_are_listed_in_pages(database_url: str, tmp_path: Pat
         one.requester.request([*pods, "POD-NO"])
         listed = [status.pod_id for status in one.requester.points_of_delivery()]
         active = list(one.requester.points_of_delivery(ActivationState.ACTIVE))
-        bad = requests.get(
-            f"{one.url}/metering/v1/subscriptions/{one.identity}/points-of-delivery?cursor=_",
-            headers={"X-API-Key": B2B_KEY},
-            timeout=10,
-        )
     assert listed == [*pods, "POD-NO"]
     assert len(active) == 250
-    assert bad.status_code == 400
+
+
+def test_a_cursor_of_something_else_is_refused(database_url: str, tmp_path: Path) -> None:
+    with exchange(database_url, tmp_path) as one:
+        one.requester.request(["POD-1", "POD-2"])
+        url = f"{one.url}/metering/v1/subscriptions/{one.identity}/points-of-delivery"
+
+        def listed(**query: str) -> requests.Response:
+            headers = {"X-API-Key": B2B_KEY}
+            return requests.get(url, params={"limit": "1", **query}, headers=headers, timeout=10)
+
+        everything = listed().json()["nextCursor"]
+        active = listed(activation="ACTIVE").json()["nextCursor"]
+        answers = [
+            *(listed(cursor=cursor) for cursor in ("_", "AAAA", "LwAA", "====", active)),
+            listed(cursor=everything, activation="ACTIVE"),
+        ]
+        rest = listed(cursor=active, activation="ACTIVE").json()
+    assert [answer.status_code for answer in answers] == [400] * 6
+    assert [each["podId"] for each in rest["items"]] == ["POD-2"]
 
 
 def test_without_an_active_activation_the_reason_is_given(tmp_path: Path) -> None:

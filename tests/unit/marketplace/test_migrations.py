@@ -108,10 +108,12 @@ def test_a_migration_locks_what_it_says_and_nothing_more(postgres_url: str) -> N
         [revision] = step.up_revisions
         assert isinstance(revision, Script)
         locked[revision.revision] = (held & before) - set(revision.module.CHANGED)
+        before.update(inspect(ctx.connection).get_table_names())
 
     config.attributes[migrations.WATCHERS] = (watch,)
     command.upgrade(config, "head")
-    assert locked == {migrations.newest_revision(engine): set()}
+    assert migrations.newest_revision(engine) in locked
+    assert not any(locked.values()), locked
     engine.dispose()
 
 

@@ -8,11 +8,15 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Engine, func, insert, select
 from typer.testing import CliRunner
 
+from marketplace.accounts import passwords, people, second_factor
+from marketplace.accounts.domain import Origin
 from marketplace.app import encrypted_columns, metadata
 from marketplace.cli import app
 from marketplace.core import migrations, reencryption
 from marketplace.core.edge import REPLIES
 from marketplace.core.unit_of_work import current_session
+from marketplace.identity.domain import MarketPlayerRole
+from marketplace.identity.service import Statement
 from mpp_sdk import clock
 from mpp_sdk.database import open_database
 from mpp_sdk.errors import Unavailable
@@ -33,6 +37,7 @@ def engine(database_url: str, tmp_path: Path) -> Iterator[Engine]:
     market = Market.on(engine, tmp_path)
     provider, requester = market.company("Provider"), market.company("Requester")
     market.pending(provider, requester, market.published(provider))
+    _person(market)
     box = market.environment.settings.secret_box
     with engine.begin() as connection:
         connection.execute(
@@ -51,6 +56,18 @@ def engine(database_url: str, tmp_path: Path) -> Iterator[Engine]:
         )
     yield engine
     engine.dispose()
+
+
+def _person(market: Market) -> None:
+    """Have somebody sign up, begin with a second factor, and ask for a link by mail."""
+    statement = Statement("Ponent", frozenset({MarketPlayerRole.DSO}), "ES", "a@ponent.example")
+    with market.working(None):
+        signed_up = people.sign_up(
+            statement, "Pau", "pau@ponent.example", "four words and a comma", None, None, Origin()
+        )
+    with market.working(None):
+        second_factor.begin(signed_up.person_id)
+        passwords.request_reset("pau@ponent.example")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from mpp_sdk.transport import (
     HttpAnswer,
     ResponseTooLarge,
     TimedOut,
+    TlsFailed,
     TransportError,
 )
 from tests.unit.mpp_sdk.test_transport import (
@@ -383,6 +384,18 @@ def test_an_answer_that_breaks_off_is_a_failed_connection(data: bytes) -> None:
         call(server.url, total_seconds=5)
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_call_is_sent_once_even_when_the_connection_breaks(method: str) -> None:
+    async def once(url: str) -> None:
+        async with GuardedClient(LOCAL) as client:
+            await client.request(method, url)
+
+    with serving(lambda connection: connection.close()) as server:
+        with pytest.raises(ConnectionFailed):
+            asyncio.run(once(server.url))
+        assert len(server.requests) == 1
+
+
 def test_a_refused_connection_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -403,7 +416,7 @@ def test_tls_checks_the_name_and_sends_it(tmp_path: Path) -> None:
             (f"https://other.example:{server.port}/", trusting),
             (url, here),
         ):
-            with pytest.raises(ConnectionFailed, match="Certificate"):
+            with pytest.raises(TlsFailed, match="the certificate is"):
                 call(bad_url, **options)
     assert names[:2] == ["platform.example", "other.example"]
 

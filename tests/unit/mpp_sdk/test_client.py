@@ -1,5 +1,6 @@
 """The generated clients, against a server of the generated handlers."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mpp_sdk import errors
-from mpp_sdk.client import Answer, ProblemError, UnexpectedAnswer, api_key, bearer
+from mpp_sdk.client import ProblemError, UnexpectedAnswer, api_key, bearer
 from mpp_sdk.contracts.eu_mp import handler as eu_mp
 from mpp_sdk.contracts.eu_mp.client import EuMpClient
 from mpp_sdk.contracts.eu_mp.models import (
@@ -26,6 +27,7 @@ from mpp_sdk.contracts.eu_mp.models import (
     NotificationReplay,
     NotificationReplayOrder,
     PlatformRole,
+    PointsOfDeliveryRequested,
     ServiceOfferCanceled,
     ServiceOfferChanged,
     ServiceOfferConfirmed,
@@ -68,6 +70,11 @@ class Platform(eu_mp.EuMpHandler):
 
     def resume_service_offer(
         self, platform_role: PlatformRole, body: ServiceOfferChanged
+    ) -> Acknowledgement:
+        return Acknowledgement(event_id=body.event_id, outcome=APPLIED)
+
+    def receive_requested_points_of_delivery(
+        self, platform_role: PlatformRole, body: PointsOfDeliveryRequested
     ) -> Acknowledgement:
         return Acknowledgement(event_id=body.event_id, outcome=APPLIED)
 
@@ -172,7 +179,9 @@ def test_an_idempotency_key_goes_along(url: str, session: requests.Session) -> N
     client = EuMpClient(url + "/eu-mp/v1", session, api_key("fxk_good"))
 
     assert client.refresh_api_key(idempotency_key="k-1").api_key.startswith("k-1.")
-    assert client.refresh_api_key().api_key.startswith("none")
+    made = {client.refresh_api_key().api_key for _ in range(2)}
+    assert len(made) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", key) for key in made)
 
 
 def test_a_refusal_carries_the_problem(url: str, session: requests.Session) -> None:
@@ -214,12 +223,18 @@ def test_an_answer_that_breaks_the_contract_is_told_apart(
         client.test_connection()
     assert unknown.value.status == 404
 
-    class Redirected(EuMpClient):
-        def _call(self, method: str, path: str, **options: object) -> Answer[bytes]:
-            return Answer(b'{"status": "MAYBE"}', 200, {})
+    async def maybe(_: Request) -> Response:
+        return PlainTextResponse('{"status": "MAYBE"}')
 
-    with pytest.raises(UnexpectedAnswer, match="is no ConnectionTest"):
-        Redirected(url, session).test_connection()
+    app = compose([], [Route("/test", maybe)])
+    with BackgroundServer(app) as base, pytest.raises(UnexpectedAnswer) as broken:
+        EuMpClient(base, session).test_connection()
+    assert "(200, text/plain) is no ConnectionTest: /status enum: " in str(broken.value)
+    assert "/contractVersion missing: Field required" in str(broken.value)
+    assert "MAYBE" not in str(broken.value)
+    assert broken.value.__cause__ is None
+    assert broken.value.answer is not None
+    assert broken.value.answer.body == b'{"status": "MAYBE"}'
 
 
 def test_parameters_are_encoded_and_typed(url: str, session: requests.Session) -> None:

@@ -1,5 +1,6 @@
 """A delivery queue on a real database, and a real platform on loopback to deliver to."""
 
+import json
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine
 
+from marketplace.core.contract_version import ContractVersion
 from marketplace.core.environment import Environment
 from marketplace.core.settings import Settings
 from marketplace.delivery import listeners
@@ -27,12 +29,19 @@ class Received:
 
 @dataclass
 class PlatformStub:
-    """A platform that answers with `status` and keeps what it was sent."""
+    """A platform that answers with `status`, or 404 to a path that it does not know.
+
+    It keeps what it was sent, and tells the version `speaks` when it is asked, or hangs up.
+    """
 
     base_url: str = ""
     api_key: str = "mpp_0123456789"
+    contract_version: ContractVersion | None = None
     signing_secrets: list[str] = field(default_factory=lambda: [new_signing_secret()])
     status: int = 200
+    unknown: str | None = None
+    speaks: str | None = None
+    asked: list[tuple[str, str]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     arrived: threading.Event = field(default_factory=threading.Event)
@@ -63,10 +72,25 @@ def platform() -> Iterator[PlatformStub]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            """Say which version is spoken."""
+            stub.asked.append((self.path, self.headers["X-API-Key"]))
+            if stub.speaks is None:
+                self.close_connection = True
+                self.connection.close()
+                return
+            said = {"status": "AVAILABLE", "contract": "eu-mp", "contractVersion": stub.speaks}
+            body = json.dumps({**said, "time": "2026-12-01T10:00:00Z"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             stub.received.append(Received(self.path, dict(self.headers.items()), body))
-            self.send_response(stub.status)
+            is_unknown = stub.unknown is not None and stub.unknown in self.path
+            self.send_response(404 if is_unknown else stub.status)
             for name, value in stub.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", "7")

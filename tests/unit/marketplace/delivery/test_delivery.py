@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,10 +15,11 @@ from sqlalchemy import Engine, select
 
 from marketplace.core import audit
 from marketplace.core.audit import AuditEntry, AuditFilter
+from marketplace.core.contract_version import ContractVersion
 from marketplace.core.environment import Environment, current_environment, in_environment
 from marketplace.core.unit_of_work import current_session, unit_of_work
-from marketplace.delivery import api, listeners, queue, service
-from marketplace.delivery.domain import EventKind, PlatformRole, path_of, role_of
+from marketplace.delivery import api, lanes, listeners, queue, service
+from marketplace.delivery.domain import EventKind, PlatformRole, path_of, role_of, too_new
 from marketplace.delivery.listeners import Notice
 from marketplace.delivery.sender import PlatformSender
 from marketplace.delivery.service import PlatformEvent
@@ -31,8 +33,9 @@ from mpp_sdk.contracts.marketplace.models import ActionReason, AttemptOutcome, D
 from mpp_sdk.contracts.marketplace.models import EventKind as ContractEventKind
 from mpp_sdk.errors import Forbidden, IllegalTransition, InvalidInput, NotFound
 from mpp_sdk.ids import new_id
-from mpp_sdk.outbox import Dispatcher, EventState, RetryPolicy
+from mpp_sdk.outbox import BreakerState, Dispatcher, Event, EventState, RetryPolicy
 from mpp_sdk.transport import AddressPolicy, GuardedClient
+from mpp_sdk.web.contract import Contract
 from mpp_sdk.webhooks import new_signing_secret, verify
 from tests.unit.marketplace.delivery.conftest import Directory, PlatformStub
 
@@ -106,9 +109,10 @@ def working(worker: DeliveryWorker) -> Iterator[DeliveryWorker]:
 @pytest.mark.parametrize("role", PlatformRole)
 def test_every_kind_has_a_path_of_the_contract(kind: EventKind, role: PlatformRole) -> None:
     path = path_of(kind, role)
+    service_offers = ("confirmed", "canceled", "suspended", "resumed")
     assert path in {
-        f"/service-offer/{what}/{role}"
-        for what in ("confirmed", "canceled", "suspended", "resumed")
+        f"/points-of-delivery/requested/{role}",
+        *(f"/service-offer/{what}/{role}" for what in service_offers),
     }
     assert role_of(path) is role
 
@@ -406,6 +410,140 @@ def test_a_platform_that_is_started_later_gets_its_events(
         directory.platforms[player] = platform
         until(lambda: state() is EventState.DELIVERED)
     assert len(platform.received) == 1
+
+
+def test_what_an_older_platform_has_no_path_for_is_dead_at_once_and_holds_up_nothing(
+    environment: Environment, directory: Directory, platform: PlatformStub
+) -> None:
+    player, subscription = new_id(), new_id()
+    directory.platforms[player] = platform
+    platform.unknown = "/points-of-delivery/"
+    kinds = (EventKind.POINTS_OF_DELIVERY_REQUESTED, EventKind.SERVICE_OFFER_SUSPENDED)
+    first, behind = (
+        replace(platform_event(player, subscription), kind=kind, secrets=None) for kind in kinds
+    )
+    enqueue(environment, first)
+    enqueue(environment, behind)
+    with working(DeliveryWorker(environment, directory)):
+
+        def of(event: PlatformEvent) -> Event:
+            with edge(environment):
+                return service.read_delivery(event.event_id)
+
+        until(lambda: of(behind).state is EventState.DELIVERED)
+    dead = of(first)
+    assert (dead.state, dead.attempts) == (EventState.DEAD, 1)
+    assert dead.dead_reason == (
+        "The platform answered 404. It does not know points-of-delivery.requested;"
+        " its version of the contract is older."
+    )
+    with edge(environment):
+        assert lanes.list_lanes(limit=9).items[0].lane.breaker_state is BreakerState.CLOSED
+    platform.unknown = None
+    with edge(environment):
+        service.replay(first.event_id, "It was brought up to date.")
+    with working(DeliveryWorker(environment, directory)):
+        until(lambda: of(first).state is EventState.DELIVERED)
+
+
+LATER, EARLIER = EventKind.POINTS_OF_DELIVERY_REQUESTED, EventKind.SERVICE_OFFER_SUSPENDED
+
+
+def of_kinds(player: UUID, *kinds: EventKind) -> list[PlatformEvent]:
+    """Return events of one subscription, to one platform."""
+    subscription = new_id()
+    made = (platform_event(player, subscription) for _ in kinds)
+    return [replace(one, kind=kind, secrets=None) for one, kind in zip(made, kinds, strict=True)]
+
+
+def test_what_came_later_is_not_sent_to_a_platform_that_is_known_to_be_older(
+    environment: Environment, directory: Directory, platform: PlatformStub
+) -> None:
+    player = new_id()
+    directory.platforms[player] = platform
+    platform.contract_version, platform.speaks = ContractVersion(1, 0, 7), "1.0.7"
+    events = of_kinds(player, LATER, EARLIER)
+    for event in events:
+        enqueue(environment, event)
+    with working(DeliveryWorker(environment, directory)):
+
+        def of(event: PlatformEvent) -> Event:
+            with edge(environment):
+                return service.read_delivery(event.event_id)
+
+        until(lambda: of(events[1]).state is EventState.DELIVERED)
+    assert [one.path for one in platform.received] == [
+        "/platform/eu-mp/v1/service-offer/suspended/requester"
+    ]
+    assert platform.asked == [("/platform/eu-mp/v1/test", platform.api_key)]
+    dead = of(events[0])
+    reason = (
+        "Not sent: points-of-delivery.requested came with version 1.1 of the EU-MP contract, and"
+        " the platform speaks 1.0. Bring the platform up to date, then replay this."
+    )
+    assert (dead.state, dead.attempts, dead.dead_reason) == (EventState.DEAD, 1, reason)
+    with edge(environment):
+        [attempt] = service.list_attempts(dead.event_id, limit=9).items
+        assert (attempt.status, attempt.error) == (None, reason)
+
+    platform.speaks = "1.1.0"  # and nobody has told the marketplace
+    with edge(environment):
+        service.replay(dead.event_id, "It was brought up to date.")
+    with working(DeliveryWorker(environment, directory)):
+        until(lambda: of(events[0]).state is EventState.DELIVERED)
+
+
+@pytest.mark.parametrize("known", [None, "1.1.0", "1.2.0", "2.0.0"])
+def test_a_platform_that_is_not_known_to_be_older_is_sent_everything_unasked(
+    environment: Environment, directory: Directory, platform: PlatformStub, known: str | None
+) -> None:
+    player = new_id()
+    directory.platforms[player] = platform
+    platform.contract_version = ContractVersion.parse(known)
+    [event] = of_kinds(player, LATER)
+    enqueue(environment, event)
+    with working(DeliveryWorker(environment, directory)):
+        assert platform.arrived.wait(5)
+    assert platform.asked == []
+
+
+def test_an_older_platform_that_does_not_answer_gets_its_events_later(
+    environment: Environment, directory: Directory, platform: PlatformStub
+) -> None:
+    player = new_id()
+    directory.platforms[player] = platform
+    platform.contract_version = ContractVersion(1, 0)
+    [event] = of_kinds(player, LATER)
+    enqueue(environment, event)
+    retry = RetryPolicy(first_delay=timedelta(milliseconds=50))
+    with working(DeliveryWorker(environment, directory, retry=retry)):
+
+        def state() -> EventState:
+            with edge(environment):
+                return service.read_delivery(event.event_id).state
+
+        until(lambda: state() is EventState.RETRYING)
+        platform.speaks = "1.1.0"
+        until(lambda: state() is EventState.DELIVERED)
+
+
+def test_later_kinds_are_those_that_the_release_of_their_version_brought() -> None:
+    """Of each the released contracts tell when its path came."""
+    openapi = Path(__file__).resolve().parents[4] / "openapi"
+    documents = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in openapi.glob("released/*/eu-mp.json")
+    ]
+    documents.append(Contract.load("eu_mp").document)
+    assert len(documents) > 1
+    for document in documents:
+        version = ContractVersion.parse(document["info"]["version"])
+        known = {
+            kind
+            for kind in EventKind
+            if f"/{kind.value.replace('.', '/')}/{{platformRole}}" in document["paths"]
+        }
+        assert known == {kind for kind in EventKind if too_new(kind, version) is None}
 
 
 def test_many_wake_ups_are_carried_as_few() -> None:

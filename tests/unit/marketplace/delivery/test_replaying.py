@@ -112,8 +112,9 @@ def test_all_since_a_moment_leaves_out_what_carried_a_secret_and_names_it(
     directory.platforms[player] = platform
     secrets = json.dumps({"access": {"apiKey": SECRET}})
     confirmed = replace(platform_event(player), secrets=secrets)
+    another = replace(platform_event(player), secrets=secrets)
     suspended = told(player)
-    enqueue(environment, confirmed, suspended)
+    enqueue(environment, confirmed, another, suspended)
     dispatch_all(environment, directory)
     platform.received.clear()
     since = clock.now() - timedelta(hours=1)
@@ -124,12 +125,17 @@ def test_all_since_a_moment_leaves_out_what_carried_a_secret_and_names_it(
 
     assert sent(platform) == [str(suspended.event_id)]
     done = read(environment, asked.replay_id)
-    assert (done.replayed, done.skipped, done.since) == (1, 1, since)
+    assert (done.replayed, done.skipped, done.since) == (1, 2, since)
     with edge(environment):
-        [skipped] = api.list_skipped(asked.replay_id).items
+        page = api.list_skipped(asked.replay_id, limit=1)
+        assert page.next_cursor is not None
+        rest = api.list_skipped(asked.replay_id, limit=1, cursor=page.next_cursor)
+        assert rest.next_cursor is None
         assert api.list_skipped(asked.replay_id, reason=SkipReason.SECRETS_ERASED).items
         assert api.read_delivery(confirmed.event_id).state is DeliveryState.DELIVERED
-    assert (skipped.event_id, skipped.reason) == (confirmed.event_id, SkipReason.SECRETS_ERASED)
+    assert {(one.event_id, one.reason) for one in (*page.items, *rest.items)} == {
+        (one.event_id, SkipReason.SECRETS_ERASED) for one in (confirmed, another)
+    }
 
 
 def test_only_kinds_that_may_carry_secrets_do(environment: Environment) -> None:
@@ -321,3 +327,34 @@ def test_what_cannot_be_replayed_says_what_can_be_done(
         service.replay(event.event_id, "Now.")
     assert waiting.value.detail.endswith("Allowed now: discard.")
     assert delivered.value.detail.endswith("Allowed now: replay all since a moment.")
+
+
+def test_what_a_replay_would_send_is_counted_before_and_a_company_counts_its_own(
+    environment: Environment, directory: Directory, platform: PlatformStub
+) -> None:
+    own, others = new_id(), new_id()
+    platform.status = 410
+    directory.platforms = {own: platform, others: platform}
+    for player in (own, own, others):
+        enqueue(environment, told(player))
+        dispatch_all(environment, directory)
+
+    def count(**wanted: Any) -> int:
+        return replaying.count(ReplayFilter(**wanted))
+
+    with edge(environment):
+        assert count() == 3
+        assert count(lane=str(own)) == 2
+        assert count(reason_contains="410") == 3
+        assert count(reason_contains="503") == 0
+        assert count(since=clock.now()) == 0
+        with pytest.raises(InvalidInput, match="since"):
+            count(states=DEAD_AND_DELIVERED)
+    with edge(environment, company(own)):
+        assert count() == 2
+        with pytest.raises(Forbidden):
+            count(lane=str(others))
+    request(environment)
+    run(environment)
+    with edge(environment):
+        assert count() == 0

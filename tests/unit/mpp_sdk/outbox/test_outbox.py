@@ -30,6 +30,7 @@ from mpp_sdk.outbox import (
     Response,
     Sent,
     Settlement,
+    Unsent,
     canonical_json,
     merge,
 )
@@ -353,6 +354,20 @@ def test_ten_failures_park_the_lane_and_a_probe_opens_it(engine: Engine, outbox:
     while given := give(outbox, OK, NOW + seconds(60)):
         delivered |= set(given)
     assert delivered >= set(events)
+
+
+def test_what_is_not_sent_says_nothing_of_the_platform(engine: Engine, outbox: Outbox) -> None:
+    enqueue(engine, outbox, *(new_event(key=str(number)) for number in range(20)))
+    for _ in range(9):
+        give(outbox, DOWN, count=1)
+    assert give(outbox, Unsent("It is too old."), count=1)
+    assert breaker_of(engine, outbox) is BreakerState.CLOSED
+    give(outbox, DOWN, count=1)
+    assert breaker_of(engine, outbox) is BreakerState.OPEN
+    assert give(outbox, Unsent("It is too old."), NOW + seconds(30), count=1)
+    assert breaker_of(engine, outbox) is BreakerState.OPEN
+    assert give(outbox, OK, NOW + seconds(59)) == []
+    assert len(give(outbox, OK, NOW + seconds(60))) == 1
 
 
 def test_a_probe_comes_before_a_long_delay_ends(engine: Engine, outbox: Outbox) -> None:

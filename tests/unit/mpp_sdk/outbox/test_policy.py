@@ -15,6 +15,7 @@ from mpp_sdk.outbox import (
     Response,
     RetryPolicy,
     Tried,
+    Unsent,
     parse_retry_after,
 )
 
@@ -49,6 +50,24 @@ def test_a_conflict_is_tried_again_and_says_nothing_against_the_platform() -> No
     verdict = POLICY.judge(Response(409), FRESH, NOW, 0.0)
     assert (verdict.state, verdict.platform_alive) == (EventState.RETRYING, True)
     assert verdict.next_attempt_at == NOW + POLICY.first_delay
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_kind_that_an_older_platform_has_no_path_for_is_given_up(status: int) -> None:
+    policy = RetryPolicy(later_kinds=frozenset({"new.kind"}))
+    verdict = policy.judge(Response(status), FRESH, NOW, 0.5, "new.kind")
+    assert (verdict.state, verdict.platform_alive) == (EventState.DEAD, True)
+    assert f"answered {status}. It does not know new.kind" in (verdict.dead_reason or "")
+    assert policy.alive(Response(status), "new.kind")
+    other = policy.judge(Response(404), FRESH, NOW, 0.5, "old.kind")
+    assert (other.state, policy.alive(Response(404), "old.kind")) == (EventState.RETRYING, False)
+    later = policy.judge(Response(503), FRESH, NOW, 0.5, "new.kind")
+    assert later.state is EventState.RETRYING
+
+
+def test_what_is_not_sent_is_dead_for_the_reason_that_is_given() -> None:
+    verdict = POLICY.judge(Unsent("It is too old."), FRESH, NOW, 0.0)
+    assert (verdict.state, verdict.dead_reason) == (EventState.DEAD, "It is too old.")
 
 
 def test_no_answer_is_tried_again() -> None:

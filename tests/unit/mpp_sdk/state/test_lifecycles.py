@@ -25,14 +25,25 @@ from mpp_sdk.state.domain import (
     SubscriptionState,
     Validity,
 )
+from mpp_sdk.state.requested import RequestedPods
 from mpp_sdk.state.tables import OUTBOX_TABLES
 from tests.functional.sdk.support import canceled, changed, confirmed, settings
 
 PODS = ("POD-1", "POD-2")
-MINUTE = timedelta(minutes=1)
+STEP = timedelta(seconds=1)  # so short that no event of a whole life is from the future
 CONSENT_ACTIONS = ("ask_again", "grant", "deny", "withdraw", "time_out")
 ACTIVATION_ACTIONS = ("activate", "suspend", "end")
 NAMES = {"ask_again": "request"}
+
+
+def inbox_of(platform: MarketPlayerPlatform) -> Inbox:
+    return Inbox(
+        platform.transactions,
+        platform.subscriptions,
+        platform.activations,
+        RequestedPods(platform.transactions),
+        platform,
+    )
 
 
 class Lives(RuleBasedStateMachine):
@@ -43,12 +54,7 @@ class Lives(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         path = Path(self.directory.name)
         self.platform = MarketPlayerPlatform(settings(f"sqlite:///{path / 'p.db'}", path))
-        self.inbox = Inbox(
-            self.platform.transactions,
-            self.platform.subscriptions,
-            self.platform.activations,
-            self.platform,
-        )
+        self.inbox = inbox_of(self.platform)
         self.event = confirmed(consent_required=consent_required)
         self.inbox.confirmed(PlatformRole.PROVIDER, self.event)
         self.identity = self.event.subscription_id
@@ -97,7 +103,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(["suspended", "resumed", "suspended", "resumed", "ended"]))
     def tell(self, what: str) -> None:
-        self.passed += MINUTE
+        self.passed += STEP
         event = (canceled if what == "ended" else changed)(self.event, self.passed)
         getattr(self.inbox, what)(PlatformRole.PROVIDER, event)
 
@@ -145,7 +151,7 @@ TestLives.settings = hypothesis_settings(
 
 def test_a_consent_cannot_end_before_it_starts(tmp_path: Path) -> None:
     platform = MarketPlayerPlatform(settings(f"sqlite:///{tmp_path / 'p.db'}", tmp_path))
-    inbox = Inbox(platform.transactions, platform.subscriptions, platform.activations, platform)
+    inbox = inbox_of(platform)
     event = confirmed()
     inbox.confirmed(PlatformRole.PROVIDER, event)
     platform.consents.request(event.subscription_id, ["POD-1"])
@@ -159,7 +165,7 @@ def test_a_consent_cannot_end_before_it_starts(tmp_path: Path) -> None:
 
 def test_customers_who_do_not_answer_are_timed_out(tmp_path: Path) -> None:
     platform = MarketPlayerPlatform(settings(f"sqlite:///{tmp_path / 'p.db'}", tmp_path))
-    inbox = Inbox(platform.transactions, platform.subscriptions, platform.activations, platform)
+    inbox = inbox_of(platform)
     event = confirmed()
     inbox.confirmed(PlatformRole.PROVIDER, event)
     platform.consents.request(event.subscription_id, PODS)
