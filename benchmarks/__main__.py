@@ -6,7 +6,17 @@ import signal
 from collections.abc import Callable
 from types import FrameType
 
-from benchmarks import acceptance, delivery, figures, metering, outbox
+from benchmarks import (
+    acceptance,
+    clients,
+    delivery,
+    figures,
+    install,
+    metering,
+    outbox,
+    serving,
+    website,
+)
 
 Run = Callable[[bool], None]
 """Measures and prints; takes whether only a short version is wanted."""
@@ -14,14 +24,18 @@ Run = Callable[[bool], None]
 BENCHMARKS: dict[str, Run] = {
     "acceptance": acceptance.run,
     "claims": outbox.claims,
+    "clients": clients.run,
     "delivery": delivery.throughput,
     "figures": lambda quick: figures.run(quick=quick),
     "growth": delivery.growth,
+    "install": install.run,
     "isolation": delivery.isolation,
     "latency": delivery.latency,
     "memory": outbox.memory,
     "metering": lambda quick: metering.run(),
     "outbox": lambda quick: outbox.run(),
+    "serving": serving.run,
+    "website": website.run,
 }
 
 
