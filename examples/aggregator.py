@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from mpp_sdk import clock
-from mpp_sdk.client import ProblemError
+from mpp_sdk.client import CallFailed
 from mpp_sdk.contracts.eu_mp.models import PlatformRole
 from mpp_sdk.contracts.metering.models import ActivationState, PointOfDeliveryStatus
 from mpp_sdk.metering.client import DataRefused, MeteringRequester, series_of
@@ -21,7 +21,6 @@ from mpp_sdk.platform import MarketPlayerPlatform
 from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.domain import SubscriptionState
 from mpp_sdk.state.subscriptions import Subscription
-from mpp_sdk.transport import TransportError
 
 LOG = logging.getLogger(__name__)
 PORTFOLIO = os.environ.get(
@@ -57,7 +56,7 @@ class Aggregator(MarketPlayerPlatform):
                 continue
             try:
                 self.collect_from(MeteringRequester(self, subscription))
-            except (TransportError, ProblemError) as error:  # nobody else's readings wait for it
+            except CallFailed as error:  # nobody else's readings wait for it
                 LOG.warning("%s gave nothing: %s", subscription.provider.name, error)
 
     def collect_from(self, provider: MeteringRequester) -> None:

@@ -52,6 +52,10 @@ def demo(
     console.print(f"The page about this run: [b]{page.resolve().as_uri()}[/]")
     if not all(check.holds for check in report.checks):
         sys.exit(1)
+    console.print(
+        "A filled website to look around in, with a provider's, a requester's and an operator's "
+        "sign-in: [b].venv/bin/flexagora serve --demo-data[/]"
+    )
 
 
 if __name__ == "__main__":

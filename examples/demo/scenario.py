@@ -163,11 +163,16 @@ class Scenario:
         self._servers.append(server)
         server.start()
         test = run_set_up_test(company)
+        kept = [step for step in test.steps if step.title and step.outcome is TestOutcome.PASSED]
         outcomes = ", ".join(
             f"{step.name} {'[green]ok[/]' if step.outcome is TestOutcome.PASSED else '[red]no[/]'}"
             for step in test.steps
+            if step.title is None or step.outcome is TestOutcome.FAILED
         )
-        self._say(f"{server.name} runs at {server.url}. Set-up test: {outcomes}.")
+        self._say(
+            f"{server.name} runs at {server.url}. Set-up test: {outcomes}, {len(kept)} rules of the"
+            " contract kept."
+        )
         return environment
 
     def _publish(self, provider: Company) -> UUID:
