@@ -72,7 +72,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing what the marketplace and the platforms need ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[marketplace,metering]'
+	@$(PIP) install --constraint constraints.txt --editable '.[marketplace,metering,flexoffer]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
