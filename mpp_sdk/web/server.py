@@ -1,5 +1,6 @@
 """Several contracts and pages in one application, and the server that runs it."""
 
+import asyncio
 import contextlib
 import gc
 import socket
@@ -26,6 +27,8 @@ _GRACE_S = 10
 _KEEP_ALIVE_S = 75
 _CLOSE = (b"connection", b"close")
 _POLL_S = 0.005
+# Whoever has connected has its request on the way; one that sends nothing is not waited for longer.
+_FIRST_REQUEST_S = 1.0
 _YOUNG_OBJECTS = 20_000
 _NOT_STARTED = "The server could not start; the log says why."
 
@@ -83,7 +86,8 @@ def serve(
     """Serve until the process is told to stop by SIGTERM or SIGINT, and lose no call by it.
 
     Calls are still taken for drain_seconds, each answer asking for a new connection, so that load
-    balancers and clients can go elsewhere. Then calls in progress get 10 s to end. A second signal
+    balancers and clients can go elsewhere. Then no connection is taken any more; what has come in
+    over those that were is still answered, and calls in progress get 10 s to end. A second signal
     ends the draining, a third the waiting. on_start is told the base URL once connections are
     accepted, on_stopping is called with the first signal. Raises OSError when the address cannot
     be had, Unavailable when the application's own start-up fails.
@@ -140,6 +144,47 @@ class _Server(uvicorn.Server):
         if _CLOSE not in self.server_state.default_headers:
             self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
         return ended or time.monotonic() >= self._drained_at
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop without cutting off who has connected and was not heard yet.
+
+        A connection that the system has made would else be reset, and its call, a proxy's say, that
+        is not known to be repeatable, be lost: only one that is refused is made elsewhere.
+        """
+        listeners = [listener.dup() for listener in sockets or []]
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for listener in listeners:
+            for connected in _backlog(listener):
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connected)
+        patience = time.monotonic() + _FIRST_REQUEST_S
+        while self._unheard() and not self.force_exit and time.monotonic() < patience:
+            await asyncio.sleep(_POLL_S)
+        await super().shutdown()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return BoundedProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+    def _unheard(self) -> bool:
+        """Return whether there is a connection that has not made its first request."""
+        return any(
+            isinstance(one, BoundedProtocol) and one.cycle is None
+            for one in self.server_state.connections
+        )
+
+
+def _backlog(listener: socket.socket) -> list[socket.socket]:
+    """Close a listener, and return the connections that were made to it and not taken yet."""
+    connected = []
+    with listener, contextlib.suppress(BlockingIOError):
+        listener.setblocking(False)
+        while True:
+            connected.append(listener.accept()[0])
+    return connected
 
 
 class BackgroundServer:

@@ -1,11 +1,12 @@
 """What a process does that is told to stop: it drains, ends what is under way, and ends with 0."""
 
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,42 @@ def test_a_call_that_is_under_way_gets_its_answer(tmp_path: Path) -> None:
         caller.join()
         assert answers == [400]
         assert ended(process) == 0
+
+
+@pytest.mark.parametrize("drain", ["PT0S", "PT1S"])
+def test_whoever_has_connected_when_it_stops_is_answered(tmp_path: Path, drain: str) -> None:
+    """It stands still as they connect, as on a busy machine: only the system knows of them."""
+    with served("platform", tmp_path, drain) as (process, url), ExitStack() as stack:
+        port = int(url.rpartition(":")[2])
+        idle = socket.create_connection(("127.0.0.1", port), timeout=20)
+        stack.callback(idle.close)
+        process.pause()
+        callers = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(20)]
+        for caller in callers:
+            stack.callback(caller.close)
+            caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        process.send_signal(signal.SIGTERM)
+        process.resume()
+        answers = [caller.recv(65_536) for caller in callers]
+        assert {answer.partition(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 200 OK"}
+        assert ended(process) == 0
+
+
+def test_who_connects_and_is_slow_to_ask_is_answered_too(tmp_path: Path) -> None:
+    with served("platform", tmp_path, "PT0S") as (process, url):
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as caller:
+            process.send_signal(signal.SIGTERM)
+            while _takes_connections(port):
+                time.sleep(0.01)
+            caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert caller.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        assert ended(process) == 0
+
+
+def _takes_connections(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+    except ConnectionRefusedError:
+        return False
+    return True
