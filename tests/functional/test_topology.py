@@ -112,6 +112,7 @@ def test_rolling_restarts_of_web_and_workers_fail_no_call_and_send_nothing_twice
             part.start()
             traffic.go_on()
         traffic.stop()
+        assert not traffic.failures, (traffic.failures[:5], topology.complaints_of_the_proxy())
         traffic.check(operator)
 
 

@@ -52,7 +52,7 @@ from tests.topology import Address
 
 _ANY = "http://marketplace.invalid"
 _PAUSE_S = 0.1
-_PATIENCE_S = 40
+_PATIENCE_S = 40.0
 _TOLD = ["confirmed", "suspended", "resumed"]
 _POD = "ZIVxxxxxxxxxx"
 
@@ -179,8 +179,11 @@ class Caller:
 class Traffic:
     """Two callers that subscribe, notify, suspend and resume, and one that reports its status."""
 
-    def __init__(self, targets: Targets, provider: Side, requester: Side) -> None:
+    def __init__(
+        self, targets: Targets, provider: Side, requester: Side, patience_s: float = _PATIENCE_S
+    ) -> None:
         self._targets = targets
+        self._patience_s = patience_s
         self._provider, self._requester = provider, requester
         self._service_id = publish(provider.company)
         self._sessions: list[Balanced] = []
@@ -224,6 +227,7 @@ class Traffic:
                     for caller, made in zip(self._callers, before, strict=True)
                 )
             ),
+            3 * self._patience_s,
         )
 
     def stop(self) -> None:
@@ -304,7 +308,7 @@ class Traffic:
             return found.state is SubscriptionState.ACTIVE
 
         try:
-            wait_until("That it is ACTIVE", active, _PATIENCE_S)
+            wait_until("That it is ACTIVE", active, self._patience_s)
         except DidNotHappen:
             sent = deliveries(company.client, subscription_id)
             tried = [company.client.list_attempts(one.event_id).items[:3] for one in sent]

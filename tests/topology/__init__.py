@@ -114,6 +114,11 @@ class Topology:
             text=True,
         ).stdout
 
+    def complaints_of_the_proxy(self) -> str:
+        """Return the last that the proxy had to say, such as why it could not pass on a call."""
+        log = self.folder / "proxy" / "nginx.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+
     def operator(self) -> MarketplaceClient:
         """Return a client of a new operator's account."""
         made = json.loads(self.command("operator", "create", "--name=Test", "--json"))
