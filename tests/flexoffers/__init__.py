@@ -1,0 +1,1 @@
+"""What the tests of flex-offers share: a checker of their own, and random flex-offers."""
