@@ -19,8 +19,8 @@ from mpp_sdk.ids import new_id
 INTERVAL = timedelta(minutes=15)
 """How long an interval is unless an offer says otherwise."""
 
-EXACT_WH = 2**53
-"""Energies from here on are not held exactly by a double, at a resolution of 1 Wh."""
+EXACT_WH = 1_000 * 2**43
+"""Energies from here on are not held exactly by a double in kWh, at a resolution of 1 Wh."""
 
 TOLERANCE_WH = 1e-6
 """By how much a schedule may miss a polytope or a polygon: 1e-9 kWh."""

@@ -1,6 +1,7 @@
 """The contracts as they are served: operations, parameters, security, validation."""
 
 import json
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -152,7 +153,8 @@ class Contract:
 def snake(name: str) -> str:
     """Return a name of a contract as Python spells it."""
     spaced = re.sub(r"[^A-Za-z0-9]+", "_", name)
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", spaced).lower()
+    snaked = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", spaced).lower()
+    return f"{snaked}_" if keyword.iskeyword(snaked) else snaked
 
 
 def _resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
