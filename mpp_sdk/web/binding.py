@@ -32,6 +32,7 @@ from mpp_sdk.web.exchange import Exchange
 from mpp_sdk.web.frame import Frame
 from mpp_sdk.web.limits import NO_LIMITS, CallLimits
 from mpp_sdk.web.routing import AnsweringMiddleware, AuthenticationMiddleware, RoutingMiddleware
+from mpp_sdk.web.streaming import StreamReply
 from mpp_sdk.web.strict_json import escape
 from mpp_sdk.web.validation import DEFAULT_LIMIT, Validators
 
@@ -289,6 +290,8 @@ class _Endpoint:
         return Waiting(call, arguments, proceed)
 
     def _response(self, result: Reply, exchange: Exchange) -> Response:
+        if isinstance(result, StreamReply):
+            return result.response()
         reply = self._rendered(result, exchange)
         headers = dict(reply.headers)
         if reply.body is not None:
@@ -323,6 +326,8 @@ class _Endpoint:
         """Return what a handler gave as a reply with its status set and its body in bytes."""
         if result is None or isinstance(result, BaseModel):
             result = Reply(result)
+        if isinstance(result, StreamReply):
+            return result
         if not isinstance(result, Reply):
             raise TypeError(
                 f"The handler of {self._operation.operation_id} returned a {type(result).__name__}"

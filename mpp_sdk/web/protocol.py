@@ -8,15 +8,20 @@ HttpClient sends unless it is told otherwise) is passed over, as RFC 9110, 7.8 a
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mpp_sdk.web.streaming import CONNECTION
 from mpp_sdk.web.writing import GatheringTransport
 
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20.0
+LINGER_SECONDS = 20.0
+"""How long somebody who was cut off may still take what was sent before."""
+
 _ANSWER = (
     "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n"
     "Connection: close\r\n\r\n{body}"
@@ -30,6 +35,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _tell_stopping: Callable[[], None] | None = None
+    stopping = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -43,6 +50,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the connection up."""
         self._head_is_there()
+        self._tell_stopping = None
+        if self.scope is not None:
+            self.scope["state"].pop(CONNECTION, None)  # else the two would wait for the collector
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -61,12 +71,36 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope["state"][CONNECTION] = self
 
     def on_headers_complete(self) -> None:
         """Pass the request on."""
         self._in_head = False
         self._head_is_there()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """End with the answer that is under way; a stream is told to come to its end."""
+        self.stopping = True
+        if self._tell_stopping is not None:
+            self._tell_stopping()
+        super().shutdown()
+
+    def on_stopping(self, callback: Callable[[], None]) -> None:
+        """Call back, for the answer that is under way, when the server is about to stop."""
+        self._tell_stopping = callback
+
+    def cut_off(self, last: bytes) -> None:
+        """End the answer that is under way with these bytes, though its reader takes none.
+
+        What it has not taken some time later is dropped with the connection.
+        """
+        if self.transport.is_closing():
+            return
+        self.cycle.response_complete = True
+        self.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last))
+        self.transport.close()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def head_without_upgrade(self) -> bytes:
         """Return the head that was just read as it would be without a wish for another protocol."""
