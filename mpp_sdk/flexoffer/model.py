@@ -224,14 +224,20 @@ class FlexOffer:
         return _EPOCH + (moment - _EPOCH) // self.interval * self.interval
 
     def resolved(self, now: datetime) -> Self:
-        """Return it with its start times written out, for a use at this moment."""
+        """Return it with its start times written out, for a use at this moment.
+
+        Deadlines and a default start that are beyond these times become the nearest within them.
+        """
         starts = self.starts(now)
+        start = min(max(self.default_schedule(now).start, starts.earliest), starts.latest)
         return replace(
             self,
             start_after=starts.earliest,
             start_before=starts.latest,
             start_before_duration=None,
-            default=replace(self.default, start=self.default.start or starts.earliest),
+            accept_before=min(self.accept_before, starts.latest),
+            assign_before=min(self.assign_before, starts.latest),
+            default=replace(self.default, start=start),
         )
 
 
