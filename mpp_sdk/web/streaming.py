@@ -153,7 +153,7 @@ class _Reader:
         self._gone = False
         self._stuck = False
         self._beat_due = False
-        self._sent_since_beat = False
+        self._sent_since_beat = True
         self._timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
