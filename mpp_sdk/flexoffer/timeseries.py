@@ -1,0 +1,143 @@
+"""Energy over time: baselines, schedules and measurements on one grid, and their sums."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpp_sdk.errors import InvalidInput
+from mpp_sdk.flexoffer.model import FlexOffer, Schedule, intervals_since_epoch, moment_of, spread
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSeries:
+    """The energy, in Wh, of each interval in a row from start; not a number where it is missing.
+
+    Raises InvalidInput for a start without offset or off the grid of the interval, and for energies
+    that are infinite.
+    """
+
+    start: datetime
+    interval: timedelta
+    energies: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.interval <= timedelta(0) or timedelta(days=1) % self.interval:
+            raise InvalidInput.field(
+                "interval", "dividesTheDay", "A day must be a multiple of the interval."
+            )
+        if self.start.tzinfo is None:
+            raise InvalidInput.field("start", "offset", "A time needs its offset.")
+        if moment_of(intervals_since_epoch(self.start, self.interval), self.interval) != self.start:
+            raise InvalidInput.field(
+                "start", "onTheGrid", "It must lie on the grid of the interval."
+            )
+        if np.isinf(self.energies).any():
+            raise InvalidInput.field("energies", "finite", "An energy must be a finite number.")
+
+    def __len__(self) -> int:
+        return len(self.energies)
+
+    @property
+    def end(self) -> datetime:
+        """When the last interval ends."""
+        return self.start + len(self) * self.interval
+
+    @property
+    def starts(self) -> list[datetime]:
+        """When each interval begins, in UTC."""
+        first = self.start.astimezone(UTC)
+        return [first + number * self.interval for number in range(len(self))]
+
+    def between(self, start: datetime, end: datetime) -> "TimeSeries":
+        """Return the intervals that begin from start until before end; missing ones included."""
+        first = -((self.start - start) // self.interval)
+        count = max(0, -((self.start - end) // self.interval) - first)
+        energies = np.full(count, np.nan)
+        low, high = max(0, first), min(len(self), first + count)
+        if high > low:
+            energies[low - first : high - first] = self.energies[low:high]
+        return TimeSeries(self.start + first * self.interval, self.interval, energies)
+
+    def hourly(self) -> "TimeSeries":
+        """Return the energy of each hour of UTC; missing where any of it is missing.
+
+        Raises InvalidInput unless an hour is a multiple of the interval.
+        """
+        if _HOUR % self.interval:
+            raise InvalidInput.field(
+                "interval", "dividesTheHour", "An hour must be a multiple of the interval."
+            )
+        first = moment_of(intervals_since_epoch(self.start, _HOUR), _HOUR)
+        last = moment_of(intervals_since_epoch(self.end - self.interval, _HOUR) + 1, _HOUR)
+        whole = self.between(first, last)
+        return TimeSeries(first, _HOUR, whole.energies.reshape(-1, _HOUR // self.interval).sum(1))
+
+    @classmethod
+    def of(cls, values: Mapping[datetime, float | None], interval: timedelta) -> "TimeSeries":
+        """Return values, by the start of their intervals, as a series; None is missing.
+
+        Raises InvalidInput for starts off the grid, and when there are no values.
+        """
+        if not values:
+            raise InvalidInput.field("values", "required", "There must be a value.")
+        if any(start.tzinfo is None for start in values):
+            raise InvalidInput.field("values", "offset", "A time needs its offset.")
+        first, last = min(values), max(values)
+        energies = np.full((last - first) // interval + 1, np.nan)
+        for start, value in values.items():
+            number, off = divmod(start - first, interval)
+            if off:
+                raise InvalidInput.field(
+                    "values", "onTheGrid", f"{start.isoformat()} is off the grid of the interval."
+                )
+            if value is not None:
+                energies[number] = value
+        return cls(first.astimezone(UTC), interval, energies)
+
+
+def total(
+    schedules: Iterable[tuple[FlexOffer, Schedule]],
+    start: datetime,
+    end: datetime,
+    interval: timedelta,
+) -> TimeSeries:
+    """Return the energy of schedules together, in each interval from start until before end.
+
+    Zero where none of them runs. Whole Wh stay whole. Raises InvalidInput for an offer of another
+    interval, and when the end is before the start or either is off the grid.
+    """
+    count, off = divmod(end - start, interval)
+    if count < 0 or off:
+        raise InvalidInput.field("end", "onTheGrid", "It must be whole intervals after the start.")
+    energies = np.zeros(count)
+    for offer, schedule in schedules:
+        if offer.interval != interval:
+            raise InvalidInput.field(
+                "interval", "same", f"The flex-offer {offer.id} has intervals of {offer.interval}."
+            )
+        profile = offer.profiles[schedule.profile]
+        own = np.array(spread(schedule.energies, profile))
+        first = (schedule.start - start) // interval - profile.lead
+        low, high = max(0, first), min(count, first + len(own))
+        if high > low:
+            energies[low:high] += own[low - first : high - first]
+    return TimeSeries(start, interval, energies)
+
+
+def baseline(
+    offers: Iterable[tuple[FlexOffer, datetime]],
+    start: datetime,
+    end: datetime,
+    interval: timedelta,
+) -> TimeSeries:
+    """Return the energy of the defaults of offers together, as `total` does.
+
+    Each offer comes with the moment that resolves its start times where they are implicit.
+    """
+    defaults = ((offer, offer.default_schedule(now)) for offer, now in offers)
+    return total(defaults, start, end, interval)
