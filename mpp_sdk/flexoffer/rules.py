@@ -22,6 +22,7 @@ MAX_OPTIONS = 64
 MAX_VERTICES = 64
 _DAY = timedelta(days=1)
 _CONVEX = 1e-9
+_LARGEST = 2.0**43  # in kWh, as an energy; what is larger could not be summed up
 _NAME = 256
 
 
@@ -202,21 +203,30 @@ def _polytope(pointer: str, polytope: Polytope, slices: int) -> Iterator[FieldEr
             yield FieldError(
                 f"{pointer}/a/{number}", "shape", "A row must have one element per slice."
             )
-        elif not all(map(math.isfinite, row)):
-            yield FieldError(f"{pointer}/a/{number}", "finite", "It must have finite numbers.")
+        elif not all(map(_countable, row)):
+            yield FieldError(
+                f"{pointer}/a/{number}", "finite", "It must have finite numbers, at most 2**43."
+            )
     for number, bound in enumerate(polytope.b):
-        if not math.isfinite(bound):
-            yield FieldError(f"{pointer}/b/{number}", "finite", "It must be a finite number.")
+        if not _countable(bound):
+            yield FieldError(
+                f"{pointer}/b/{number}", "finite", "It must be a finite number, at most 2**43."
+            )
 
 
 def _polygon(pointer: str, polygon: Polygon) -> Iterator[FieldError]:
     if not 1 <= len(polygon) <= MAX_VERTICES:
         yield FieldError(pointer, "length", f"It must have 1 to {MAX_VERTICES} vertices.")
         return
-    if not all(math.isfinite(number) for vertex in polygon for number in vertex):
-        yield FieldError(pointer, "finite", "It must have finite numbers.")
+    if not all(_countable(number) for vertex in polygon for number in vertex):
+        yield FieldError(pointer, "finite", "It must have finite numbers, at most 2**43.")
     elif not is_convex(polygon):
         yield FieldError(pointer, "convex", "Its vertices, in their order, are not convex.")
+
+
+def _countable(number: float) -> bool:
+    """Return whether a number is finite, and not too large to be calculated with."""
+    return abs(number) <= _LARGEST  # not a number is not
 
 
 def is_convex(polygon: Polygon) -> bool:

@@ -21,7 +21,7 @@ class SubscriptionState(StrEnum):
 
 ENDED_SUBSCRIPTION = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
 
-State = TypeVar("State", ConsentState, ActivationState)
+State = TypeVar("State", bound=StrEnum)
 
 
 @dataclass(frozen=True)

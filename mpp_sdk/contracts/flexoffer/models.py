@@ -445,7 +445,7 @@ class Slice(Model):
     How many intervals it takes; 1 unless given.
     """
 
-    price: Annotated[str | None, Field(pattern="^[0-9]{1,12}(\\.[0-9]{1,6})?$")] = None
+    price: Annotated[str | None, Field(pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$")] = None
     """
     A decimal number of money, from 0 on.
     """
@@ -645,7 +645,7 @@ class FlexibilityContract(Model):
     period: Period
     time_flexibility_reward: Annotated[
         str | None,
-        Field(alias="timeFlexibilityReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,6})?$"),
+        Field(alias="timeFlexibilityReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
     ] = None
     """
     A decimal number of money, from 0 on.
@@ -653,7 +653,7 @@ class FlexibilityContract(Model):
 
     energy_flexibility_reward: Annotated[
         str | None,
-        Field(alias="energyFlexibilityReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,6})?$"),
+        Field(alias="energyFlexibilityReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
     ] = None
     """
     A decimal number of money, from 0 on.
@@ -661,7 +661,7 @@ class FlexibilityContract(Model):
 
     activation_reward: Annotated[
         str | None,
-        Field(alias="activationReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,6})?$"),
+        Field(alias="activationReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
     ] = None
     """
     A decimal number of money, from 0 on.
@@ -669,7 +669,7 @@ class FlexibilityContract(Model):
 
     minimum_reward: Annotated[
         str | None,
-        Field(alias="minimumReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,6})?$"),
+        Field(alias="minimumReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
     ] = None
     """
     A decimal number of money, from 0 on.
