@@ -40,11 +40,11 @@ _TONES = {
 }
 
 
-class _Picture:
+class Picture:
     """An SVG picture under construction. Coordinates are rounded, text is escaped on writing."""
 
-    def __init__(self, height: float, label: str) -> None:
-        self.root = Element("svg", viewBox=f"0 0 {WIDTH} {height:.0f}", role="img")
+    def __init__(self, height: float, label: str, width: float = WIDTH) -> None:
+        self.root = Element("svg", viewBox=f"0 0 {width:.0f} {height:.0f}", role="img")
         self.root.set("aria-label", label)
 
     def add(self, tag: str, text: str = "", **attributes: str | float) -> Element:
@@ -86,7 +86,7 @@ def sequence_diagram(participants: Sequence[Participant], messages: Sequence[Mes
     left, top, arrow_height, step_height, step_bar = 96, 60, 27, 40, 26
     steps = len({arrow.first.step for arrow in arrows})
     height = top + steps * step_height + len(arrows) * arrow_height + 24
-    picture = _Picture(height, "Sequence of messages")
+    picture = Picture(height, "Sequence of messages")
     marker = SubElement(
         SubElement(picture.root, "defs"),
         "marker",
@@ -124,7 +124,7 @@ def sequence_diagram(participants: Sequence[Participant], messages: Sequence[Mes
 
 
 def _draw_arrow(
-    picture: _Picture, arrow: _Arrow, x: dict[str, float], y: float, elapsed: float
+    picture: Picture, arrow: _Arrow, x: dict[str, float], y: float, elapsed: float
 ) -> None:
     message = arrow.first
     x1, x2 = x[message.sender], x[message.receiver]
@@ -157,7 +157,7 @@ def short(path: str) -> str:
 def timeline(line: Timeline, start: datetime, end: datetime) -> str:
     """Return the states of one thing as bars along the time from start to end."""
     left = 120
-    picture = _Picture(30, line.name)
+    picture = Picture(30, line.name)
     picture.add("text", line.name, class_="lane", x=0, y=20)
     if not line.transitions:
         picture.add("text", "none", class_="none", x=left, y=20)
@@ -185,7 +185,7 @@ def load_curve(curve: LoadCurve) -> str:
     first, last = points[0][0], points[-1][0]
     span = max((last - first).total_seconds(), 1)
     most = max(value for _, value in points) or Decimal(1)
-    picture = _Picture(bottom + 28, f"Load curve of {curve.pod_id}")
+    picture = Picture(bottom + 28, f"Load curve of {curve.pod_id}")
     for part in (0.0, 0.5, 1.0):
         y = bottom - height * part
         picture.add("line", class_="grid", x1=left, x2=left + width, y1=y, y2=y)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from mpp_sdk.flexoffer.model import FlexOffer, Schedule
+
 
 @dataclass(frozen=True)
 class Participant:
@@ -62,6 +64,21 @@ class LoadCurve:
     title: str
     resolution: str
     readings: Sequence[tuple[datetime, Decimal]]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A flex-offer with its schedule, to be drawn on the 24 hours from begin.
+
+    measured has the energy, in Wh, of each interval from the schedule's start on, as far as known.
+    """
+
+    title: str
+    note: str
+    begin: datetime
+    offer: FlexOffer
+    schedule: Schedule
+    measured: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
