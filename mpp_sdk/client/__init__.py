@@ -25,6 +25,7 @@ from mpp_sdk.client.errors import (
     problem_error,
 )
 from mpp_sdk.client.event_loop import AsyncBaseClient, AsyncHttpSession
+from mpp_sdk.client.events import ServerSentEvent
 from mpp_sdk.client.hooks import Attempt, Hooks
 from mpp_sdk.client.pages import Page
 from mpp_sdk.client.request import Request, new_idempotency_key
@@ -73,6 +74,7 @@ __all__ = [
     "ResponseTooLarge",
     "RetryPolicy",
     "ServerProblem",
+    "ServerSentEvent",
     "TimedOut",
     "TlsFailed",
     "TooManyRequestsProblem",

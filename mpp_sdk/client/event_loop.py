@@ -1,6 +1,7 @@
 """The base of the generated clients for an event loop."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from functools import partial
 from inspect import isawaitable
 from types import TracebackType
@@ -12,6 +13,7 @@ from tenacity import AsyncRetrying
 from mpp_sdk.client.answer import Answer, read
 from mpp_sdk.client.auth import AsyncAuth, no_auth
 from mpp_sdk.client.call import Call, Manner, Target
+from mpp_sdk.client.events import ServerSentEvent, follow
 from mpp_sdk.client.hooks import NO_HOOKS, Hooks
 from mpp_sdk.client.pages import Cursors, Links, Page
 from mpp_sdk.client.request import Request
@@ -128,6 +130,15 @@ class AsyncBaseClient:
             answer = await self._raw(following)
             yield answer
             following = links.after(following, answer)
+
+    async def _events(self, request: Request) -> AsyncIterator[ServerSentEvent]:
+        """Yield the events of a stream until the server ends it. Raises CallFailed."""
+        if not isinstance(self._session, GuardedClient):
+            raise TypeError("Streams are read by a GuardedClient: give the client none, or one.")
+        events = follow(self._session, request, self._target, self._manner, self._auth)
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def _send(self, request: Request, result: Callable[[Answer[bytes]], T]) -> T:
         call = Call(request, self._target, self._manner)

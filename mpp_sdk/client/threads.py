@@ -1,6 +1,7 @@
 """The base of the generated clients for threads."""
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -13,6 +14,7 @@ from tenacity import Retrying
 from mpp_sdk.client.answer import Answer, read
 from mpp_sdk.client.auth import Auth, no_auth
 from mpp_sdk.client.call import Call, Manner, Target
+from mpp_sdk.client.events import ServerSentEvent, follow
 from mpp_sdk.client.hooks import NO_HOOKS, Hooks
 from mpp_sdk.client.pages import Cursors, Links, Page
 from mpp_sdk.client.request import Request
@@ -21,6 +23,7 @@ from mpp_sdk.transport import (
     AddressPolicy,
     AddressRefused,
     ConnectionFailed,
+    GuardedClient,
     GuardedSession,
     TimedOut,
     TlsFailed,
@@ -168,6 +171,25 @@ class BaseClient:
             yield answer
             following = links.after(following, answer)
 
+    def _events(self, request: Request) -> Iterator[ServerSentEvent]:
+        """Yield the events of a stream until the server ends it. Raises CallFailed.
+
+        They are read by a guarded client in an event loop, which runs while one is waited for.
+        """
+        if self._closed:
+            raise RuntimeError("The client is closed: make another.")
+        policy = self._session.policy if isinstance(self._session, GuardedSession) else PUBLIC_ONLY
+        with asyncio.Runner() as runner:
+            client = GuardedClient(policy)
+            runner.run(client.__aenter__())
+            events = follow(client, request, self._target, self._manner, self._auth)
+            try:
+                while (event := runner.run(_next(events))) is not None:
+                    yield event
+            finally:
+                runner.run(events.aclose())
+                runner.run(client.__aexit__(None, None, None))
+
     def _send(self, request: Request, result: Callable[[Answer[bytes]], T]) -> T:
         if self._closed:
             raise RuntimeError("The client is closed: make another.")
@@ -190,6 +212,10 @@ class BaseClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _transport_error(error) from error
         return call.answered(attempt, Answer(body, response.status_code, response.headers))
+
+
+async def _next(events: AsyncIterator[ServerSentEvent]) -> ServerSentEvent | None:
+    return await anext(events, None)
 
 
 def _transport_error(error: Exception) -> TransportError:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import TracebackType
@@ -147,30 +147,50 @@ class GuardedClient:
         timeout: float | None = None,
     ) -> HttpAnswer:
         """Return the answer to one call. Raises TransportError."""
+        opened, checked = self._ready(url)
+        with _in_our_words("The call did not end in time."):
+            async with (
+                asyncio.timeout(timeout or self._total_seconds),
+                opened.request(
+                    method, checked, headers=headers, data=data, allow_redirects=False
+                ) as response,
+            ):
+                return await self._read(response)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        silence_seconds: float,
+    ) -> AsyncIterator["HttpStream"]:
+        """Make a call whose answer goes on, and give it when its head is there.
+
+        timeout is for the head; the body may go on for as long as it is never silent for longer
+        than silence_seconds. Raises TransportError.
+        """
+        opened, checked = self._ready(url)
+        seconds = timeout or self._total_seconds
+        with _in_our_words("The call was not answered in time."):
+            async with asyncio.timeout(seconds):
+                response = await opened.request(
+                    method, checked, headers=headers, allow_redirects=False
+                )
+        try:
+            yield HttpStream(response, silence_seconds, seconds, self._read)
+        finally:
+            response.close()
+
+    def _ready(self, url: str) -> tuple[aiohttp.ClientSession, URL]:
         if self._opened is None:
             raise RuntimeError("The client is used inside `async with`.")
         try:
-            checked = self._checked_url(url)
+            return self._opened, self._checked_url(url)
         except Broken as broken:
             raise AddressRefused(broken.detail) from broken
-        try:
-            async with asyncio.timeout(timeout or self._total_seconds):
-                async with self._opened.request(
-                    method, checked, headers=headers, data=data, allow_redirects=False
-                ) as response:
-                    return await self._read(response)
-        except TimeoutError as error:
-            raise TimedOut("The call did not end in time.") from error
-        except TransportError:
-            raise
-        except (
-            aiohttp.ClientError,
-            HttpProcessingError,
-            OSError,
-            ssl.SSLError,
-            ValueError,
-        ) as error:
-            raise _failed(error) from error
 
     async def _read(self, response: aiohttp.ClientResponse) -> HttpAnswer:
         size = sum(len(name) + len(value) + 4 for name, value in response.raw_headers)
@@ -209,6 +229,56 @@ class GuardedClient:
         made = socket.socket(family, kind, protocol)
         made.setblocking(False)
         return made
+
+
+class HttpStream:
+    """An answer that goes on. Its body is as it was sent, and is either read or taken in pieces."""
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        silence_seconds: float,
+        total_seconds: float,
+        read: Callable[[aiohttp.ClientResponse], Awaitable[HttpAnswer]],
+    ) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._silence_seconds = silence_seconds
+        self._total_seconds = total_seconds
+        self._read = read
+
+    async def read(self) -> bytes:
+        """Return the whole body, as that of any call. Raises TransportError."""
+        with _in_our_words("The call did not end in time."):
+            async with asyncio.timeout(self._total_seconds):
+                return (await self._read(self._response)).body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes, to its end. Raises TransportError."""
+        while True:
+            connection = self._response.connection
+            if connection is not None and isinstance(connection.protocol, _BoundedHandler):
+                connection.protocol.allow_more()
+            with _in_our_words(f"Nothing came for {self._silence_seconds:g} s."):
+                async with asyncio.timeout(self._silence_seconds):
+                    piece = await self._response.content.readany()
+            if not piece:
+                return
+            yield piece
+
+
+@contextlib.contextmanager
+def _in_our_words(too_late: str) -> Iterator[None]:
+    """Raise TransportError for whatever the libraries raise."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise TimedOut(too_late) from error
+    except TransportError:
+        raise
+    except (aiohttp.ClientError, HttpProcessingError, OSError, ssl.SSLError, ValueError) as error:
+        raise _failed(error) from error
 
 
 class _BoundedHandler(ResponseHandler):
@@ -255,6 +325,11 @@ class _BoundedHandler(ResponseHandler):
             broken = self.exception()
             if broken is not None and payload is not None and not payload.is_eof():
                 payload.set_exception(broken)  # or its reader would wait until time is up
+
+    def allow_more(self) -> None:
+        """Allow as much again: what has been read is not in memory any more."""
+        if self._status is not None:
+            self._left = self._body_bytes + _FRAMING_BYTES
 
     def _allow(self, length: int) -> bool:
         """Return whether so much more is read; refuse the answer if not."""

@@ -41,13 +41,14 @@ def generate_client(api: str, document: dict[str, Json], *, asynchronous: bool =
     found = operations(document)
     used = _names(name for op in found for name in (*_argument_types(op), _client_result(op)))
     used |= _names(op.item for op in found if op.item)
-    paged = any(op.iterator for op in found)
+    paged = any(op.iterator or op.streams for op in found)
     keyed = any(op.idempotency for op in found)
     base = "AsyncBaseClient" if asynchronous else "BaseClient"
     imported = [
         *(["Answer"] if "Answer" in used else []),
         base,
         "Request",
+        *(["ServerSentEvent"] if "ServerSentEvent" in used else []),
         *(["new_idempotency_key"] if keyed else []),
     ]
     iterator = "AsyncIterator" if asynchronous else "Iterator"
@@ -76,6 +77,13 @@ def _client_method(op: Operation, asynchronous: bool) -> list[str]:
     positional, keywords = _client_arguments(op)
     signature = ["self", *positional, *(["*", *keywords] if keywords else [])]
     waits = "await " if asynchronous else ""
+    if op.streams:
+        return [
+            f"    def {op.name}({', '.join(signature)})"
+            f" -> {'AsyncIterator' if asynchronous else 'Iterator'}[{_client_result(op)}]:",
+            *_docstring(op.summary, op.description, indent=8),
+            f"        return self._events({_request(op)})",
+        ]
     if op.result is None:
         body = f"{waits}self._raw({_request(op)})"
     elif op.raw:
@@ -178,6 +186,8 @@ def _handler_result(op: Operation) -> str:
 def _client_result(op: Operation) -> str:
     if op.result is None:
         return "None"
+    if op.streams:
+        return "ServerSentEvent"
     return f"Answer[{op.result}]" if op.raw or op.answers_etag else op.result
 
 
@@ -197,6 +207,7 @@ def _imports(used: set[str]) -> list[str]:
     if "UUID" in used:
         lines.append("from uuid import UUID")
     plain = {"str", "int", "float", "bool", "bytes", "list", "None", "UUID", "Answer", "Reply"}
+    plain |= {"ServerSentEvent"}
     models = sorted(used - plain - set(moments))
     if models:
         lines.append(f"from .models import {', '.join(models)}")

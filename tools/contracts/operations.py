@@ -66,6 +66,11 @@ class Operation:
         return self.operation_id.rpartition(".")[2]
 
     @property
+    def streams(self) -> bool:
+        """Whether it answers with a stream of events."""
+        return self.media_types == ("text/event-stream",)
+
+    @property
     def iterator(self) -> str | None:
         """The name of the method that goes through all pages; None when there are none."""
         if self.item is None and not self.linked:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from uuid import UUID
 
-from mpp_sdk.client import Answer, AsyncBaseClient, Request, new_idempotency_key
+from mpp_sdk.client import AsyncBaseClient, Request, ServerSentEvent, new_idempotency_key
 
 from .models import (
     Bill,
@@ -159,17 +159,25 @@ class AsyncFlexofferClient(AsyncBaseClient):
         )
         return answer.body
 
-    async def stream_flex_offers(self, *, last_event_id: str | None = None) -> Answer[bytes]:
+    def stream_flex_offers(
+        self, *, last_event_id: str | None = None
+    ) -> AsyncIterator[ServerSentEvent]:
         """Follow the flex-offers of the subscription.
 
         A stream of server-sent events (WHATWG). Each has the `sequence` of the event as its `id`,
         its `kind` as its `event`, and a FlexOfferEvent as its `data`. It begins with what happens
         from now on, or after the event of `Last-Event-ID`, so that a reader that was cut off loses
-        and doubles nothing. A comment comes every few seconds while there is nothing to tell. A
-        reader that does not keep up is cut off with an event of the kind `cut-off`, and can go on
-        from where it was; one that the server ends for another reason gets one of the kind `end`.
+        and doubles nothing; the first thing that is told is an `id` alone, from which a reader can
+        go on that was told of no event. A comment comes at least every 20 seconds.
+
+        A stream that the server ends says so in a last event `end`, whose `data` has a `reason` and
+        a `detail`: STOPPING, the server stops; TOO_SLOW, the reader took nothing for 20 seconds or
+        lags too far behind; UNAVAILABLE, what happened before cannot be read now; in these cases
+        resume. SUBSCRIPTION_ENDED: the subscription has ended, or has another key. Resuming from an
+        event that there never was, or that has been forgotten, is refused with 410: list the flex-
+        offers, and follow anew.
         """
-        return await self._raw(
+        return self._events(
             Request(
                 "GET",
                 "/flexoffer/stream",
