@@ -202,7 +202,7 @@ def adaptation_levels(
     """
     expected = baseline.hourly()
     others = [one.hourly().between(expected.start, expected.end) for one in (schedule, measurement)]
-    columns = [_mwh(one.energies) for one in (expected, *others)]
+    columns = [_mwh(one.values) for one in (expected, *others)]
     return [AdaptationLevel(*row) for row in zip(expected.starts, *columns, strict=True)]
 
 
@@ -211,7 +211,7 @@ def peak(demand: TimeSeries) -> float:
 
     Raises InvalidInput when none is.
     """
-    hourly = demand.hourly().energies
+    hourly = demand.hourly().values
     if np.isnan(hourly).all():
         raise InvalidInput.field("demand", "required", "No hour is complete.")
     return float(np.nanmax(hourly)) / _WH_PER_MWH

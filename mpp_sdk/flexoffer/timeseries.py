@@ -9,21 +9,23 @@ from numpy.typing import NDArray
 
 from mpp_sdk.errors import InvalidInput
 from mpp_sdk.flexoffer.model import FlexOffer, Schedule, intervals_since_epoch, moment_of, spread
+from mpp_sdk.metering.model import ReadingSeries
 
 _HOUR = timedelta(hours=1)
+_WH_PER_KWH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSeries:
-    """The energy, in Wh, of each interval in a row from start; not a number where it is missing.
+    """A value for each interval in a row from start: energy in Wh, unless said otherwise.
 
-    Raises InvalidInput for a start without offset or off the grid of the interval, and for energies
-    that are infinite.
+    Not a number where it is missing. Raises InvalidInput for a start without offset or off the grid
+    of the interval, and for values that are infinite.
     """
 
     start: datetime
     interval: timedelta
-    energies: NDArray[np.float64]
+    values: NDArray[np.float64]
 
     def __post_init__(self) -> None:
         if self.interval <= timedelta(0) or timedelta(days=1) % self.interval:
@@ -36,11 +38,11 @@ class TimeSeries:
             raise InvalidInput.field(
                 "start", "onTheGrid", "It must lie on the grid of the interval."
             )
-        if np.isinf(self.energies).any():
-            raise InvalidInput.field("energies", "finite", "An energy must be a finite number.")
+        if np.isinf(self.values).any():
+            raise InvalidInput.field("values", "finite", "A value must be a finite number.")
 
     def __len__(self) -> int:
-        return len(self.energies)
+        return len(self.values)
 
     @property
     def end(self) -> datetime:
@@ -57,11 +59,11 @@ class TimeSeries:
         """Return the intervals that begin from start until before end; missing ones included."""
         first = -((self.start - start) // self.interval)
         count = max(0, -((self.start - end) // self.interval) - first)
-        energies = np.full(count, np.nan)
+        values = np.full(count, np.nan)
         low, high = max(0, first), min(len(self), first + count)
         if high > low:
-            energies[low - first : high - first] = self.energies[low:high]
-        return TimeSeries(self.start + first * self.interval, self.interval, energies)
+            values[low - first : high - first] = self.values[low:high]
+        return TimeSeries(self.start + first * self.interval, self.interval, values)
 
     def hourly(self) -> "TimeSeries":
         """Return the energy of each hour of UTC; missing where any of it is missing.
@@ -75,7 +77,7 @@ class TimeSeries:
         first = moment_of(intervals_since_epoch(self.start, _HOUR), _HOUR)
         last = moment_of(intervals_since_epoch(self.end - self.interval, _HOUR) + 1, _HOUR)
         whole = self.between(first, last)
-        return TimeSeries(first, _HOUR, whole.energies.reshape(-1, _HOUR // self.interval).sum(1))
+        return TimeSeries(first, _HOUR, whole.values.reshape(-1, _HOUR // self.interval).sum(1))
 
     @classmethod
     def of(cls, values: Mapping[datetime, float | None], interval: timedelta) -> "TimeSeries":
@@ -88,7 +90,7 @@ class TimeSeries:
         if any(start.tzinfo is None for start in values):
             raise InvalidInput.field("values", "offset", "A time needs its offset.")
         first, last = min(values), max(values)
-        energies = np.full((last - first) // interval + 1, np.nan)
+        column = np.full((last - first) // interval + 1, np.nan)
         for start, value in values.items():
             number, off = divmod(start - first, interval)
             if off:
@@ -96,8 +98,31 @@ class TimeSeries:
                     "values", "onTheGrid", f"{start.isoformat()} is off the grid of the interval."
                 )
             if value is not None:
-                energies[number] = value
-        return cls(first.astimezone(UTC), interval, energies)
+                column[number] = value
+        return cls(first.astimezone(UTC), interval, column)
+
+    @classmethod
+    def of_readings(cls, *series: ReadingSeries) -> "TimeSeries":
+        """Return what meters found together, in Wh: consumption positive, production negative.
+
+        What is missing in one of them is missing. Raises InvalidInput when there are none, and when
+        they have not the same resolution and grid.
+        """
+        parts = [
+            cls.of(
+                {
+                    start: None if value is None else float(value * _WH_PER_KWH)
+                    for start, value in one.in_kwh().signed
+                },
+                one.resolution,
+            )
+            for one in series
+        ]
+        if not parts or any(one.interval != parts[0].interval for one in parts):
+            raise InvalidInput.field("series", "sameResolution", "The resolutions differ.")
+        first, last = min(one.start for one in parts), max(one.end for one in parts)
+        values = np.sum([one.between(first, last).values for one in parts], axis=0)
+        return cls(first, parts[0].interval, values)
 
 
 def total(
