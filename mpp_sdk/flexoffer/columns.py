@@ -141,8 +141,14 @@ class Coded(Generic[T]):
         return None if code < 0 else self.values[code]
 
     def take(self, rows: NDArray[Any]) -> "Coded[T]":
-        """Return the column of these rows, in this order."""
-        return Coded(self.codes[rows], self.values)
+        """Return the column of these rows, in this order, without values that none of them has."""
+        codes = self.codes[rows]
+        if len(codes) >= len(self.values):
+            return Coded(codes, self.values)
+        kept, codes = np.unique(codes, return_inverse=True)
+        missing = int(kept[0] < 0) if len(kept) else 0
+        values = tuple(self.values[code] for code in kept[missing:].tolist())
+        return Coded((codes - missing).astype(np.int32), values)
 
     @classmethod
     def concatenated(cls, columns: Sequence["Coded[T]"]) -> "Coded[T]":
@@ -228,7 +234,7 @@ class FlexOffers:
         kinds = [Kind.of(offer) for offer in listed]
         pods = Coded.of(offer.pod_id for offer in listed)
         where = locations or {}
-        made = _compiled(
+        made = compiled(
             interval=interval,
             ids=_halves(offer.id for offer in listed),
             earliest=starts[0],
@@ -345,7 +351,7 @@ class FlexOffers:
             ]
         offenders += _wrong_terms(spoken, slices)
         refuse([*offenders, *_twice(halves)])
-        return _compiled(
+        return compiled(
             interval=interval,
             ids=halves,
             earliest=first,
@@ -391,13 +397,13 @@ class FlexOffers:
                     lead=terms.lead,
                 ),
             ),
-            default=Default(tuple(default.tolist()), self._moment(self.default_start[number])),
+            default=Default(tuple(default.tolist()), self.moment(self.default_start[number])),
             accept_before=_EPOCH + int(self.accept_before[number]) * _MICROSECOND,
             assign_before=_EPOCH + int(self.assign_before[number]) * _MICROSECOND,
             offered_by=self.offered_by[number] or "",
             pod_id=self.pods[number],
-            start_after=self._moment(self.earliest[number]),
-            start_before=self._moment(self.latest[number]),
+            start_after=self.moment(self.earliest[number]),
+            start_before=self.moment(self.latest[number]),
             interval=self.interval,
             currency=terms.currency,
             id=self.id(number),
@@ -439,7 +445,7 @@ class FlexOffers:
     def take(self, rows: NDArray[Any]) -> "FlexOffers":
         """Return the offers of these rows, in this order."""
         chosen = np.asarray(rows, dtype=np.int64)
-        offsets = _offsets(self.slices[chosen])
+        offsets = offsets_of(self.slices[chosen])
         places = np.repeat(self.offsets[chosen] - offsets[:-1], self.slices[chosen])
         places += np.arange(offsets[-1])
         taken: dict[str, Any] = {name: getattr(self, name)[chosen] for name in _BY_ROW}
@@ -477,7 +483,7 @@ class FlexOffers:
         return replace(
             given[0],
             **joined,
-            offsets=_offsets(np.concatenate([part.slices for part in given])),
+            offsets=offsets_of(np.concatenate([part.slices for part in given])),
             reach=max(part.reach for part in given),
             objects={
                 int(begin) + row: offer
@@ -486,7 +492,8 @@ class FlexOffers:
             },
         )
 
-    def _moment(self, number: np.int64) -> datetime:
+    def moment(self, number: np.int64) -> datetime:
+        """Return when the interval of this number begins."""
         return moment_of(int(number), self.interval)
 
 
@@ -533,7 +540,7 @@ class Schedules:
             start=np.array(
                 [intervals_since_epoch(one.start, interval) for one in listed], dtype=np.int64
             ),
-            offsets=_offsets(np.array([len(one.energies) for one in listed], dtype=np.int64)),
+            offsets=offsets_of(np.array([len(one.energies) for one in listed], dtype=np.int64)),
             energies=energies.astype(np.int64) if whole else energies,
             profile=np.array([one.profile for one in listed], dtype=np.int32),
         )
@@ -573,7 +580,7 @@ def default_profiles(offers: FlexOffers) -> Codes:
     return profiles
 
 
-def _compiled(*, default: Ints, down: Ints, up: Ints, offsets: Ints, **columns: Any) -> FlexOffers:
+def compiled(*, default: Ints, down: Ints, up: Ints, offsets: Ints, **columns: Any) -> FlexOffers:
     """Return the columns with what follows from them, as narrow as the energies allow."""
     directions, reach = kernels.survey(offsets, default, down, up)
     kind = np.int32 if reach < _NARROW_WH else np.int64
@@ -600,7 +607,8 @@ def _has_power(offer: FlexOffer) -> bool:
     )
 
 
-def _offsets(lengths: Ints) -> Ints:
+def offsets_of(lengths: Ints) -> Ints:
+    """Return where rows of these lengths begin, and where the last one ends."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
