@@ -67,6 +67,16 @@ class ContractService(Authenticator, Protocol):
     contract: str
 
 
+class Companion(Protocol):
+    """Something that works for as long as a platform is served."""
+
+    def start(self) -> None:
+        """Begin to work."""
+
+    def stop(self) -> None:
+        """End what is under way, and work no more."""
+
+
 class MarketPlayerPlatform:
     """A market player's platform: its state, its connection to the marketplace, its server.
 
@@ -132,7 +142,7 @@ class MarketPlayerPlatform:
         self.readiness = Readiness()
         self.readiness.check("database", self._check_database)
         self._services: list[ContractService] = []
-        self._jobs: list[Job] = []
+        self._companions: list[Companion] = []
         self.every(_HOUSEKEEPING, self._keep_house)
         self.every(_KEY_CHECK, self._refresh_key)
         self.every(_PURGE, self._edge.forget_old_replies)
@@ -196,8 +206,12 @@ class MarketPlayerPlatform:
         Inside a callback, `wake_later(job)` makes it run as soon as the transaction has committed.
         """
         job = Job(getattr(function, "__name__", "job"), interval, function)
-        self._jobs.append(job)
+        self._companions.append(job)
         return job
+
+    def accompany(self, companion: Companion) -> None:
+        """Have something start when the platform is served, and stop with it."""
+        self._companions.append(companion)
 
     def wake_later(self, job: Job) -> None:
         """Run a job as soon as the present transaction has committed, or now outside of one."""
@@ -254,13 +268,13 @@ class MarketPlayerPlatform:
         """Take the first keys, start sending notifications and running jobs."""
         self.adopt_keys()
         self._sender.start()
-        for job in self._jobs:
-            job.start()
+        for companion in self._companions:
+            companion.start()
 
     def stop(self) -> None:
         """Stop jobs and sending. What is not sent yet goes out after the next start."""
-        for job in self._jobs:
-            job.stop()
+        for companion in self._companions:
+            companion.stop()
         self._sender.stop()
         self.engine.dispose()
 

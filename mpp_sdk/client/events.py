@@ -13,6 +13,8 @@ from mpp_sdk.transport import GuardedClient, ResponseTooLarge
 SILENCE_SECONDS = 45.0
 """How long a stream may be silent; servers send comments more often than that."""
 
+OPEN = "open"
+
 MOST_BYTES = 1_048_576
 """The longest event that is read."""
 
@@ -22,7 +24,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class ServerSentEvent:
-    """An event of a stream. id is that of the last event that had one, empty when none had."""
+    """An event of a stream. id is that of the last event that had one, empty when none had.
+
+    An id that the server tells without any event comes as an event `open`: from there a reader can
+    resume that has been told of nothing.
+    """
 
     id: str
     name: str
@@ -32,13 +38,14 @@ class ServerSentEvent:
 class EventParser:
     """Makes events of the bytes of a stream, however they are cut into pieces.
 
-    last_event_id is what to resume from; it may be told without any event.
+    last_event_id is what to resume from.
     """
 
     def __init__(self, last_event_id: str = "") -> None:
         self.last_event_id = last_event_id
         self._rest = b""
         self._begun = False
+        self._told_id = False
         self._name = ""
         self._data: list[str] = []
 
@@ -74,12 +81,15 @@ class EventParser:
                 self._data.append(value)
             case "id" if "\0" not in value:
                 self.last_event_id = value
+                self._told_id = True
         return None
 
     def _event(self) -> ServerSentEvent | None:
-        name, data = self._name or "message", self._data
-        self._name, self._data = "", []
-        return ServerSentEvent(self.last_event_id, name, "\n".join(data)) if data else None
+        name, data, told_id = self._name or "message", self._data, self._told_id
+        self._name, self._data, self._told_id = "", [], False
+        if data:
+            return ServerSentEvent(self.last_event_id, name, "\n".join(data))
+        return ServerSentEvent(self.last_event_id, OPEN, "") if told_id else None
 
 
 async def follow(

@@ -169,9 +169,9 @@ class FlexofferClient(BaseClient):
         A stream that the server ends says so in a last event `end`, whose `data` has a `reason` and
         a `detail`: STOPPING, the server stops; TOO_SLOW, the reader took nothing for 20 seconds or
         lags too far behind; UNAVAILABLE, what happened before cannot be read now; in these cases
-        resume. SUBSCRIPTION_ENDED: the subscription has ended, or has another key. Resuming from an
-        event that there never was, or that has been forgotten, is refused with 410: list the flex-
-        offers, and follow anew.
+        resume. SUBSCRIPTION_ENDED: the subscription has ended. Resuming from an event that there
+        never was, or that has been forgotten, is refused with 410: list the flex-offers, and follow
+        anew.
         """
         return self._events(
             Request(

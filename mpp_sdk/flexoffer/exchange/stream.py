@@ -80,10 +80,7 @@ class EventLog(Protocol):
         """Return the events after a number, in order, at most so many."""
 
     def newest(self, subscription_ids: Collection[UUID]) -> Mapping[UUID, int]:
-        """Return the last number of each of the subscriptions that may still be followed.
-
-        The others are left out: they have ended, or their key is another one now.
-        """
+        """Return the last number of each of the subscriptions that have not ended."""
 
 
 class FlexOfferStreams:
@@ -157,7 +154,7 @@ class _Reader:
             self._begun = True
             return opening(str(self.position), _RETRY_MS)
         if self._tail.ended:
-            raise StreamEnded(ENDED, "The subscription has ended, or has another key now.")
+            raise StreamEnded(ENDED, "The subscription has ended.")
         if self.position >= self._tail.after:
             self._caught_up = True
             chunk, self.position = self._tail.after_position(self.position)
