@@ -20,11 +20,11 @@ __all__ = [
     "DELIVERY_TOLERANCE",
     "LIFECYCLE",
     "MEASURED_WITHIN",
+    "Deadlines",
     "FlexOfferState",
     "Standing",
     "Verdict",
     "begin_of",
-    "due_at",
     "end_of",
     "fallen_due",
     "verdict",
@@ -122,24 +122,43 @@ def fallen_due(standing: Standing, now: datetime) -> tuple[str, str | None] | No
     return _WHEN_DUE[standing.state]
 
 
-def due_at(
-    state: FlexOfferState,
-    offer: FlexOffer,
-    schedule: Schedule | None,
-    measured_within: timedelta = MEASURED_WITHIN,
-) -> datetime | None:
-    """Return when time alone moves a flex-offer on from a state; None when it never does."""
-    if state is FlexOfferState.OFFERED:
-        return offer.accept_before
-    if state is FlexOfferState.ACCEPTED:
-        return offer.assign_before
-    if schedule is None:
-        return None
-    if state is FlexOfferState.ASSIGNED:
-        return begin_of(offer, schedule)
-    if state is FlexOfferState.EXECUTING:
-        return end_of(offer, schedule) + measured_within
-    return None
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Until when something must have happened to a flex-offer, or time moves it on.
+
+    begin and measured_before are those of its schedule, if it has one.
+    """
+
+    accept_before: datetime
+    assign_before: datetime
+    begin: datetime | None = None
+    measured_before: datetime | None = None
+
+    @classmethod
+    def of(
+        cls,
+        offer: FlexOffer,
+        schedule: Schedule | None = None,
+        measured_within: timedelta = MEASURED_WITHIN,
+    ) -> "Deadlines":
+        """Return the deadlines of a flex-offer with a schedule, or without one."""
+        if schedule is None:
+            return cls(offer.accept_before, offer.assign_before)
+        return cls(
+            offer.accept_before,
+            offer.assign_before,
+            begin_of(offer, schedule),
+            end_of(offer, schedule) + measured_within,
+        )
+
+    def due_in(self, state: FlexOfferState) -> datetime | None:
+        """Return when time alone moves it on from a state; None when it never does."""
+        return {
+            FlexOfferState.OFFERED: self.accept_before,
+            FlexOfferState.ACCEPTED: self.assign_before,
+            FlexOfferState.ASSIGNED: self.begin,
+            FlexOfferState.EXECUTING: self.measured_before,
+        }.get(state)
 
 
 def begin_of(offer: FlexOffer, schedule: Schedule) -> datetime:
