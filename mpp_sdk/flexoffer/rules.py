@@ -186,6 +186,9 @@ def _total(
     if total.lower > total.upper:
         yield FieldError(f"{pointer}/lower", "boundOrder", "It is above the upper bound.")
         return
+    for name, energy in (("lower", total.lower), ("upper", total.upper)):
+        if abs(energy) >= EXACT_WH:
+            yield FieldError(f"{pointer}/{name}", "exact", "It is too large to be exact to 1 Wh.")
     lowest, highest = sum(one.lower for one in bounds), sum(one.upper for one in bounds)
     if not lowest <= total.lower <= highest:
         yield FieldError(f"{pointer}/lower", "withinSlices", "The slices cannot sum up to it.")

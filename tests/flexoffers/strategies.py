@@ -79,7 +79,10 @@ def offers(
     if kind == "alternatives":
         others = st.sampled_from(("plain", "power", "total", "options"))
         for other in draw(st.lists(others, min_size=1, max_size=2)):
-            ways.append(draw(_ways(other, interval, longest, scales)))
+            way = draw(_ways(other, interval, longest, scales))
+            if other == "options":  # which of them sum up to a total would take a search
+                way = replace(way, profile=replace(way.profile, total=None))
+            ways.append(way)
         usual = draw(st.integers(0, len(ways) - 1))
     times = draw(_times(interval))
     priced = any(part.price is not None for way in ways for part in way.profile.slices)
@@ -289,11 +292,13 @@ def _ways(
         slices.append(part)
         energies.append(energy)
     total = None
-    if kind == "total" or (kind == "options" and draw(st.booleans())):
+    wanted = kind == "total" or (kind == "options" and draw(st.booleans()))
+    if wanted and abs(sum(energies)) < EXACT_WH:
         bounds = [part.bounds(interval) for part in slices]
+        least = max(sum(one.lower for one in bounds), 1 - EXACT_WH)
+        most = min(sum(one.upper for one in bounds), EXACT_WH - 1)
         total = EnergyRange(
-            draw(st.integers(sum(one.lower for one in bounds), sum(energies))),
-            draw(st.integers(sum(energies), sum(one.upper for one in bounds))),
+            draw(st.integers(least, sum(energies))), draw(st.integers(sum(energies), most))
         )
     return Way(Profile(tuple(slices), total), tuple(energies))
 

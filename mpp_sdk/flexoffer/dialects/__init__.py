@@ -1,0 +1,1 @@
+"""How others write flex-offers: read into the one model, and written from it, at the edge."""
