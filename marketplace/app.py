@@ -62,7 +62,7 @@ from mpp_sdk.web.server import compose
 CONTRACTS = ("marketplace", "notifications")
 """The contracts that are served, each at its own base path."""
 
-PLATFORM_CONTRACTS = ("eu_mp", "metering")
+PLATFORM_CONTRACTS = ("eu_mp", "metering", "flexoffer")
 """The contracts that platforms serve, which the reference shows beside our own."""
 
 CAPABILITIES = (

@@ -26,7 +26,7 @@ APIS = [path.stem for path in SOURCES if path.stem != "common"]
 
 
 def test_the_contracts_are_there() -> None:
-    assert {"eu-mp", "marketplace", "metering", "notifications"} <= set(APIS)
+    assert {"eu-mp", "flexoffer", "marketplace", "metering", "notifications"} <= set(APIS)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import shutil
 import tarfile
 import time
@@ -209,6 +210,25 @@ def test_operations_are_named_without_their_folder() -> None:
     paths["/b"] = {"get": {"operationId": "delivery.list"}}
     with pytest.raises(documents.DocumentError, match="two operations are named list"):
         documents.prepared({"paths": paths})
+
+
+def test_java_is_given_lists_where_others_are_given_one_or_many() -> None:
+    def sent(language: str) -> object:
+        schemas = generator._document(language, "flexoffer")["components"]["schemas"]
+        return {name: schemas["FlexOffersToOffer"].get(name) for name in ("type", "oneOf")}
+
+    assert sent("java") == {"type": "array", "oneOf": None}
+    assert sent("csharp") == sent("typescript") != sent("java")
+
+
+def test_a_union_of_other_things_is_refused_for_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    union = {"oneOf": [{"type": "string"}, {"type": "integer"}]}
+    path = Path("document.json")
+    monkeypatch.setattr(documents, "document_path", lambda _: path)
+    text = json.dumps({"paths": {}, "components": {"schemas": {"Either": union}}})
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+    with pytest.raises(documents.DocumentError, match="Either is neither one thing nor a list"):
+        documents.document("eu-mp", unions=False)
 
 
 def test_only_contracts_have_a_document() -> None:

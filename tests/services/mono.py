@@ -11,6 +11,7 @@ _PACKAGES = (
     "mono-mcs",
     "libmono-system-net-http4.0-cil",
     "libmono-system-runtime-serialization4.0-cil",
+    "libmono-system-data4.0-cil",
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _FORM = "application/x-www-form-urlencoded"
-CONTRACTS = ("eu-mp", "notifications", "marketplace", "metering")
+CONTRACTS = ("eu-mp", "notifications", "marketplace", "metering", "flexoffer")
 
 Json = Any
 """A value of a parsed document: dict, list, str, int, float, bool or None."""
@@ -23,13 +23,16 @@ def document_path(contract: str) -> Path:
     return ROOT / "mpp_sdk" / "contracts" / contract.replace("-", "_") / "document.json"
 
 
-def document(contract: str, *, forms: bool = True) -> dict[str, Json]:
+def document(contract: str, *, forms: bool = True, unions: bool = True) -> dict[str, Json]:
     """Return a contract's document as the generator is given it. Raises DocumentError.
 
-    Without forms, the operations that take one are left out.
+    Without forms, the operations that take one are left out. Without unions, what is one or many is
+    many.
     """
     parsed: dict[str, Json] = json.loads(document_path(contract).read_text(encoding="utf-8"))
-    return prepared(parsed if forms else _without_forms(parsed))
+    if not forms:
+        parsed = _without_forms(parsed)
+    return prepared(parsed if unions else _without_unions(parsed))
 
 
 def prepared(original: dict[str, Json]) -> dict[str, Json]:
@@ -58,6 +61,30 @@ def _without_forms(document: dict[str, Json]) -> dict[str, Json]:
         for path, item in document["paths"].items()
     }
     return {**document, "paths": {path: item for path, item in paths.items() if item}}
+
+
+def _without_unions(document: dict[str, Json]) -> dict[str, Json]:
+    """Return a document in which a schema of one thing or a list of it is the list.
+
+    Raises DocumentError for another union.
+    """
+    schemas = document.get("components", {}).get("schemas", {})
+    changed = {}
+    for name, schema in schemas.items():
+        if "oneOf" in schema:
+            either = [_resolved(document, one) for one in schema["oneOf"]]
+            lists = [one for one in either if one.get("type") == "array"]
+            if len(either) != 2 or len(lists) != 1:
+                raise DocumentError(f"{name} is neither one thing nor a list of it")
+            changed[name] = lists[0]
+    components = {**document.get("components", {}), "schemas": {**schemas, **changed}}
+    return {**document, "components": components}
+
+
+def _resolved(document: dict[str, Json], node: Json) -> dict[str, Json]:
+    schema = node.get("$ref", "").removeprefix("#/components/schemas/")
+    found: dict[str, Json] = document["components"]["schemas"][schema] if schema else node
+    return found
 
 
 def _takes_a_form(part: Json) -> bool:

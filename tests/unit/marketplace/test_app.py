@@ -27,7 +27,7 @@ def test_it_serves_both_contracts_and_their_reference(base_url: str) -> None:
         assert requests.get(base_url + path, timeout=10).status_code == 401
     docs = requests.get(f"{base_url}/docs", timeout=10)
     assert docs.status_code == 200
-    for contract in ("marketplace", "notifications", "eu-mp", "metering"):
+    for contract in ("marketplace", "notifications", "eu-mp", "metering", "flexoffer"):
         assert f'href="/docs/{contract}"' in docs.text
         page = requests.get(f"{base_url}/docs/{contract}", timeout=10).text
         ours = contract in ("marketplace", "notifications")

@@ -36,6 +36,8 @@ public final class Json {
       .registerModule(new JavaTimeModule())
       .setDefaultPropertyInclusion(JsonInclude.Include.NON_NULL)
       .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+      // What may be one or many is a list here; where it must be a list, the schema was checked.
+      .enable(DeserializationFeature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
       .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
       .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
       .disable(DeserializationFeature.ADJUST_DATES_TO_CONTEXT_TIME_ZONE)

@@ -42,7 +42,11 @@ final class Requests {
 
     @Override
     public <T> T body(TypeReference<T> type) {
-      return body == null ? null : Json.MAPPER.convertValue(body, type);
+      try {
+        return body == null ? null : Json.MAPPER.convertValue(body, type);
+      } catch (IllegalArgumentException error) { // only what a handler checks can come so far
+        throw Problem.invalid("", "type", "This is not of the types that the contract has.");
+      }
     }
 
     /** Returns a parameter as text; null when it was not sent. */
