@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from mpp_sdk.contracts.eu_mp.async_client import AsyncEuMpClient
 from mpp_sdk.contracts.eu_mp.client import EuMpClient
+from mpp_sdk.contracts.flexoffer.async_client import AsyncFlexofferClient
+from mpp_sdk.contracts.flexoffer.client import FlexofferClient
 from mpp_sdk.contracts.metering.async_client import AsyncMeteringClient
 from mpp_sdk.contracts.metering.client import MeteringClient
 from mpp_sdk.contracts.notifications.async_client import AsyncNotificationsClient
@@ -34,9 +36,15 @@ class Calls(Protocol):
         """
 
 
-_THREADS = {"eu-mp": EuMpClient, "metering": MeteringClient, "notifications": NotificationsClient}
+_THREADS = {
+    "eu-mp": EuMpClient,
+    "flexoffer": FlexofferClient,
+    "metering": MeteringClient,
+    "notifications": NotificationsClient,
+}
 _EVENT_LOOP = {
     "eu-mp": AsyncEuMpClient,
+    "flexoffer": AsyncFlexofferClient,
     "metering": AsyncMeteringClient,
     "notifications": AsyncNotificationsClient,
 }

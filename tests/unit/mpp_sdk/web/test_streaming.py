@@ -183,7 +183,9 @@ def test_silence_is_broken_by_comments(
 def test_whoever_goes_is_noticed(url: str, handlers: Handlers) -> None:
     with closing(read(url)) as answer:
         handlers.tap.give(event("x"))
-        next(answer.iter_content(None))
+        pieces = answer.iter_content(None)
+        next(pieces)
+        assert not handlers.tap.closed.is_set()
     assert handlers.tap.closed.wait(10)
 
 
@@ -205,7 +207,8 @@ def test_a_call_is_in_the_access_log_once_it_is_over(
 ) -> None:
     with closing(read(url)) as answer:
         handlers.tap.give(event("x"))
-        next(answer.iter_content(None))
+        pieces = answer.iter_content(None)
+        next(pieces)
         assert access_lines == []
     handlers.tap.closed.wait(10)
     while not access_lines:
