@@ -222,22 +222,29 @@ def test_a_call_is_in_the_access_log_once_it_is_over(
 
 
 class SlowReader:
-    """Asks for a stream, and reads it when it is told to."""
+    """Asks for a stream, and reads it when it is told to. read is what it has read."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, path: str = "/probe/v1/stream", key: str = "writer") -> None:
         host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
+        self.read = b""
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.connect((host, int(port)))
         self.socket.settimeout(30)
-        head = f"GET /probe/v1/stream HTTP/1.1\r\nHost: {host}\r\nX-API-Key: writer\r\n\r\n"
+        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\n\r\n"
         self.socket.sendall(head.encode())
 
+    def some(self) -> bool:
+        """Read what there is; return whether there will be more."""
+        piece = self.socket.recv(65_536)
+        self.read += piece
+        return bool(piece)
+
     def rest(self) -> bytes:
-        read = b""
-        while piece := self.socket.recv(65_536):
-            read += piece
-        return read
+        """Read to the end of the answer, and return all that was read."""
+        while not self.read.endswith(b"\r\n0\r\n\r\n") and self.some():
+            pass
+        return self.read
 
 
 def test_a_reader_that_takes_nothing_is_cut_off_and_told(
