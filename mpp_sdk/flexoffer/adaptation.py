@@ -5,11 +5,11 @@ past day is predicted as if the intervention had been on it, from the days that 
 known, and what it missed by makes the error and the confidence band. Source: GOFLEX D2.1, 1.5.4.
 
 Days are matched by type: working days with working days, and Saturdays, Sundays and holidays with
-each other. The expectation is the mean of the last 10 similar days, all 10 of them: to keep the
-highest of them only, as some programmes do, is right where demand peaks are what is paid for, and
-too high for a household. Where a temperature is given, it is a regression over similar days on how
-much the mean temperature of the 24 hours until the end of the intervention is below 15.5 °C and
-above 22 °C.
+each other; what goes past midnight is matched on both days. The expectation is the mean of the last
+10 similar days, all 10 of them: to keep the highest of them only, as some programmes do, is right
+where demand peaks are what is paid for, and too high for a household. Where a temperature is given,
+it is a regression over similar days on how much the mean temperature of the 24 hours until the end
+of the intervention is below 15.5 °C and above 22 °C.
 
 It is then adjusted to the day: by how much the three hours before the intervention, without the
 last one, in which a load may already prepare, differed from what was expected of them. Of this
@@ -255,15 +255,16 @@ def _similar_days(history: History, moments: list[datetime], start: datetime) ->
     today = start.astimezone(history.zone).date()
     own_days, own_slots = _on_the_clock(moments, history.zone, step)
     offsets = own_days - today.toordinal()
+    touched = [int(offset) * _DAY for offset in np.unique(offsets)]
+    kind = [_is_rest(today + offset, history) for offset in touched]
     until = moments[-1] + step
     for row in range(len(table) - 1 - int(offsets.max()), -1 - int(offsets.min()), -1):
         day = date.fromordinal(first + row)
-        touched = {day + int(offset) * _DAY for offset in np.unique(offsets)}
         values = table[row + offsets, own_slots]
         if (
             day >= today
-            or _is_rest(day, history) != _is_rest(today, history)
-            or touched & history.interventions
+            or [_is_rest(day + offset, history) for offset in touched] != kind
+            or any(day + offset in history.interventions for offset in touched)
             or np.isnan(values).any()
         ):
             continue

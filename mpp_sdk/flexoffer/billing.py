@@ -124,6 +124,16 @@ class Bill:
         return sum((line.amount for line in self.lines), Decimal(0))
 
     @property
+    def factual(self) -> Decimal:
+        """The part of the total that is certain."""
+        return sum((line.amount for line in self.lines if not line.is_provisional), Decimal(0))
+
+    @property
+    def predicted(self) -> Decimal:
+        """The part of the total that may still change."""
+        return self.total - self.factual
+
+    @property
     def payable(self) -> Decimal:
         """The total in whole cents, halves to the even one."""
         return self.total.quantize(CENT, ROUND_HALF_EVEN)
@@ -132,11 +142,6 @@ class Bill:
     def carried(self) -> Decimal:
         """What the total is more than what is payable: it belongs to the next bill."""
         return self.total - self.payable
-
-    @property
-    def is_provisional(self) -> bool:
-        """Whether a line may still change when readings come."""
-        return any(line.is_provisional for line in self.lines)
 
     @property
     def activated_predicted(self) -> Decimal:

@@ -36,9 +36,12 @@ class Adaptability:
     peak_demand: float
 
     @property
-    def level(self) -> float:
-        """The electricity load adaptability level: the variation as a share of the peak."""
-        return self.variation / self.peak_demand
+    def level(self) -> float | None:
+        """The electricity load adaptability level: the variation as a share of the peak.
+
+        None where there is no demand.
+        """
+        return self.variation / self.peak_demand if self.peak_demand > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,11 @@ def adaptability(
     all that constrains them; time flexibility counts by choosing, for each hour, the start that
     puts the most or the least into it. Each hour stands alone: what is used in one hour may be
     missing in another. peak_demand is in MWh/h. Aggregated flex-offers are what it is meant for; it
-    works on any. Raises InvalidInput for a peak that is not positive, or an end not after the
+    works on any. Raises InvalidInput for a peak that is not a number, or an end not after the
     start.
     """
-    if not 0 < peak_demand < np.inf:
-        raise InvalidInput.field("peakDemand", "positive", "The peak must be above 0.")
+    if not np.isfinite(peak_demand):
+        raise InvalidInput.field("peakDemand", "finite", "It must be a finite number.")
     if start.tzinfo is None or end.tzinfo is None or end <= start:
         raise InvalidInput.field("end", "endAfterStart", "It must be after the start.")
     first = moment_of(intervals_since_epoch(start, _HOUR), _HOUR)
