@@ -6,12 +6,40 @@ from typing import Any
 from mpp_sdk.web.contract import Contract, Operation, Parameter
 
 JSON = "application/json"
+EVENTS = "text/event-stream"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 def takes_json(operation: Operation) -> bool:
     """Return whether an operation takes a body in JSON."""
     return JSON in operation.body_media_types
+
+
+def takes_many(contract: Contract, operation: Operation) -> bool:
+    """Return whether a body may be one thing or a list of such."""
+    return "oneOf" in contract.resolve(contract.body_schema(operation, JSON))
+
+
+def schema_of_one(contract: Contract, operation: Operation) -> Mapping[str, Any]:
+    """Return the schema of a body in JSON; that of one thing where the body may be many."""
+    schema = contract.resolve(contract.body_schema(operation, JSON))
+    either = [contract.resolve(one) for one in schema.get("oneOf", (schema,))]
+    return next(one for one in either if one.get("type") != "array")
+
+
+def is_stream(operation: Operation) -> bool:
+    """Return whether an operation answers with events for as long as its caller listens."""
+    return EVENTS in operation.success_media_types
+
+
+def may_be_missing(operation: Operation) -> bool:
+    """Return whether a right call may be answered 404.
+
+    That goes for what has an id that the kit makes up, and for what exists once or not at all.
+    """
+    named = {one.name for one in operation.parameters if one.place == "path"}
+    once = operation.method == "GET" and not named
+    return "404" in operation.statuses and (once or named == {"id"})
 
 
 def is_list(operation: Operation) -> bool:
@@ -77,11 +105,7 @@ def ignores_properties(contract: Contract) -> bool:
 
 
 def _closed(contract: Contract, *, closed: bool) -> list[bool]:
-    schemas: list[Mapping[str, Any]] = [
-        contract.resolve(contract.body_schema(one, JSON))
-        for one in contract.operations
-        if takes_json(one)
-    ]
+    schemas = [schema_of_one(contract, one) for one in contract.operations if takes_json(one)]
     return [(one.get("additionalProperties") is False) is closed for one in schemas]
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -27,6 +27,7 @@ _MAKES_SUBSCRIPTIONS = frozenset({"eu-mp"})
 _NO_SUBSCRIPTION = "Name an ACTIVE subscription with --subscription."
 _NO_POD = "Name a point of delivery whose readings may be had with --pod."
 _LATELY = timedelta(hours=1)
+_A_DAY = timedelta(days=1)
 _MANY = 100_000
 """A list that may be longer than this is not tried at its limit."""
 
@@ -105,6 +106,11 @@ def sample_of(contract: Contract, operation: Operation, target: Target) -> Sampl
         path["subscriptionId"] = _subscription(target)
     if "podId" in path:
         path["podId"] = _pod(target)
+    if {"from", "to"} <= path.keys():
+        now = clock.now()
+        path |= {"from": (now - _A_DAY).isoformat(), "to": (now + _A_DAY).isoformat()}
+    if "id" in path:  # what the kit makes up, and nobody has
+        path["id"] = new_id()
     if "start" in query and "end" in query:
         query |= _period(target)
     if "since" in query:  # the example's may be a day that is still to come
@@ -112,7 +118,8 @@ def sample_of(contract: Contract, operation: Operation, target: Target) -> Sampl
     body = None
     if "requestBody" in node:
         media = contract.resolve(node["requestBody"])["content"].get("application/json", {})
-        body = _fresh(copy.deepcopy(media.get("example")), target)
+        given = copy.deepcopy(media.get("example"))
+        body = _fresh(given[0] if isinstance(given, list) else given, target)
     return Sample(path, query, {}, body)
 
 
@@ -156,6 +163,10 @@ def _fresh(body: Any, target: Target) -> Any:
         body["podId"] = new_pod()
     if "podIds" in body:
         body["podIds"] = [new_pod(), new_pod()]
+    if "acceptBefore" in body:
+        body = _offered_anew(body)
+    for measurement in body.get("measurements", ()):
+        measurement["flexOfferId"] = str(new_id())
     moment = clock.now()
     if "occurredAt" in body:
         body["occurredAt"] = moment.isoformat()
@@ -163,6 +174,19 @@ def _fresh(body: Any, target: Target) -> Any:
         year = timedelta(days=365)
         body["validity"] = {"start": moment.isoformat(), "end": (moment + year).isoformat()}
     return body
+
+
+def _offered_anew(draft: dict[str, Any]) -> dict[str, Any]:
+    """Return a flex-offer of somebody new, as many days later as make its deadlines lie ahead."""
+    first = datetime.fromisoformat(draft["acceptBefore"])
+    later = _A_DAY * max(-((first - clock.now()) // _A_DAY) + 1, 0)
+    moved: dict[str, Any] = {
+        name: (datetime.fromisoformat(draft[name]) + later).isoformat()
+        for name in ("acceptBefore", "assignBefore", "startAfter", "startBefore")
+        if name in draft
+    }
+    draft.pop("podId", None)  # who receives it may know its points of delivery
+    return {**draft, **moved, "offeredBy": f"CONFORMANCE-{new_id()}"}
 
 
 def _value_of(contract: Contract, operation: Operation, name: str) -> object:

@@ -7,9 +7,11 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mpp_sdk.conformance.exchange import Exchange, Request
+from mpp_sdk.conformance.features import EVENTS
 from mpp_sdk.conformance.target import Target
 from mpp_sdk.transport.addresses import checked_addresses, parse, port_of, resolve_name
 from mpp_sdk.transport.trust import authorities
@@ -54,18 +56,29 @@ class Wire:
 
     def answer(self, request: Request) -> Exchange:
         """Return the answer to a request that was sent; answers of the kind 1xx are passed over."""
+        begun = self.begin(request, whole=True)
+        begun.close()
+        return begun.exchange
+
+    def begin(self, request: Request, *, whole: bool = False) -> "Begun":
+        """Return the answer to a request that was sent; of one that is a stream, its head alone.
+
+        Answers of the kind 1xx are passed over.
+        """
         started = time.monotonic()
         response = http.client.HTTPResponse(self._socket, method=request.method)
         try:
-            response.begin()
-            body = response.read()
-        except http.client.HTTPException as error:
-            raise ConnectionError("What came is no answer of HTTP.") from error
-        finally:
+            with _as_http():
+                response.begin()
+                headers = {name.lower(): value for name, value in response.getheaders()}
+                goes_on = not whole and headers.get("content-type", "").startswith(EVENTS)
+                body = b"" if goes_on else response.read()
+        except BaseException:
             response.close()
-        headers = {name.lower(): value for name, value in response.getheaders()}
+            raise
         seconds = time.monotonic() - started
-        return Exchange(None, request, response.status, headers, body, seconds)
+        exchange = Exchange(None, request, response.status, headers, body, seconds)
+        return Begun(exchange, goes_on, response, self._socket)
 
     def first_line(self, seconds: float) -> str:
         """Return the line with which an answer begins, up to its end, or "" if none comes in time.
@@ -101,6 +114,38 @@ class Wire:
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
+
+
+@dataclass
+class Begun:
+    """An answer that has begun. `goes_on` says that more of it is to come, by `piece`."""
+
+    exchange: Exchange
+    goes_on: bool
+    _response: http.client.HTTPResponse
+    _socket: socket.socket
+
+    def piece(self, seconds: float | None = None) -> bytes:
+        """Return what comes next, b"" at the end.
+
+        Raises TimeoutError when nothing comes for so long; then nothing more can be read.
+        """
+        if seconds is not None:
+            self._socket.settimeout(max(seconds, 0.001))
+        with _as_http():
+            return self._response.read1()
+
+    def close(self) -> None:
+        """Read no more of it."""
+        self._response.close()
+
+
+@contextmanager
+def _as_http() -> Iterator[None]:
+    try:
+        yield
+    except http.client.HTTPException as error:
+        raise ConnectionError("What came is no answer of HTTP.") from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from mpp_sdk.conformance.exchange import Exchange
 from mpp_sdk.conformance.registry import case
 from mpp_sdk.conformance.subject import Subject
 from mpp_sdk.secrets import new_secret
+from mpp_sdk.web.contract import Operation
 
 _TRACES = re.compile(
     r"Traceback \(most recent|File \"[^\"]+\", line|\bat [\w.$]+\([\w.]+:\d+\)|"
@@ -65,7 +66,7 @@ def _refusals(subject: Subject) -> Iterator[Exchange]:
     yield subject.send("GET", f"{base}/conformance-kit", headers=subject.key_header())
     for operation in subject.operations():
         address = subject.sample(operation).address(base + operation.path)
-        yield subject.send("DELETE", address, headers=subject.key_header())
+        yield subject.send(_untaken(subject, operation), address, headers=subject.key_header())
         if operation.security:
             sample = subject.sample(operation)
             body: object = None if sample.body is None else {}
@@ -77,6 +78,12 @@ def _refusals(subject: Subject) -> Iterator[Exchange]:
         for parameter in operation.parameters:
             if parameter.place == "query":
                 yield subject.call(operation, query={parameter.name: "not, this"})
+
+
+def _untaken(subject: Subject, operation: Operation) -> str:
+    """Return a method that the path of an operation does not take."""
+    taken = {one.method for one in subject.contract.operations if one.path == operation.path}
+    return next(one for one in ("DELETE", "PATCH") if one not in taken)
 
 
 def _provoked(subject: Subject, wrong_key: str) -> Iterator[Exchange]:
