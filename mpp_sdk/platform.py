@@ -50,6 +50,7 @@ from mpp_sdk.web.health import health_routes
 from mpp_sdk.web.limits import CallLimits
 from mpp_sdk.web.operations import operations_port
 from mpp_sdk.web.server import compose
+from mpp_sdk.web.validation import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from mpp_sdk.platform_metrics import PlatformMetrics
@@ -141,7 +142,7 @@ class MarketPlayerPlatform:
         self._limits = CallLimits.of(self.settings)
         self.readiness = Readiness()
         self.readiness.check("database", self._check_database)
-        self._services: list[ContractService] = []
+        self._services: list[tuple[ContractService, int]] = []
         self._companions: list[Companion] = []
         self.every(_HOUSEKEEPING, self._keep_house)
         self.every(_KEY_CHECK, self._refresh_key)
@@ -217,9 +218,12 @@ class MarketPlayerPlatform:
         """Run a job as soon as the present transaction has committed, or now outside of one."""
         self.transactions.after_commit(job.wake)
 
-    def serve_contract(self, service: ContractService) -> None:
-        """Serve a further contract beside the EU-MP API. The service authenticates its callers."""
-        self._services.append(service)
+    def serve_contract(self, service: ContractService, *, body_limit: int = DEFAULT_LIMIT) -> None:
+        """Serve a further contract beside the EU-MP API. The service authenticates its callers.
+
+        Of a body at most body_limit bytes are read.
+        """
+        self._services.append((service, body_limit))
 
     def app(self) -> ASGIApp:
         """Return the ASGI application; while it is served, notifications are sent and jobs run.
@@ -254,7 +258,10 @@ class MarketPlayerPlatform:
         marketplace = MarketplaceAuthenticator(self.inbound_keys)
         return [
             self._bind("eu_mp", self._eu_mp, marketplace),
-            *(self._bind(service.contract, service, service) for service in self._services),
+            *(
+                self._bind(service.contract, service, service, body_limit)
+                for service, body_limit in self._services
+            ),
         ]
 
     def adopt_keys(self) -> None:
@@ -280,12 +287,19 @@ class MarketPlayerPlatform:
 
     # ---- inside
 
-    def _bind(self, name: str, handler: object, authenticator: Authenticator) -> BoundContract:
+    def _bind(
+        self,
+        name: str,
+        handler: object,
+        authenticator: Authenticator,
+        body_limit: int = DEFAULT_LIMIT,
+    ) -> BoundContract:
         return bind(
             Contract.load(name),
             methods_of(handler),
             edge=self._edge,
             authenticator=authenticator,
+            body_limit=body_limit,
             limits=self._limits,
         )
 

@@ -169,6 +169,14 @@ def format_duration(duration: timedelta) -> str:
     return f"P{days}T{time}"
 
 
+def duration_of(text: str) -> timedelta:
+    """Return an ISO 8601 duration of days, hours, minutes and seconds. Raises InvalidInput."""
+    read = _Reader()
+    duration = read.duration("", text)
+    read.refuse()
+    return duration
+
+
 class _Reader:
     """Reads single values of a document, and notes what is wrong with them."""
 

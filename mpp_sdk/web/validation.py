@@ -72,6 +72,11 @@ class Validators:
             offline=True,
         )
 
+    def compile_errors(self, schema: Mapping[str, Any]) -> Callable[[Any], list[FieldError]]:
+        """Return what finds every rule of a schema of this contract that a JSON value breaks."""
+        validator = self.compile(schema)
+        return lambda value: [FieldError(*found) for found in _errors(validator, value)]
+
     async def check(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         """Read a request whose operation is known and check it all; fill its exchange.
 

@@ -37,9 +37,10 @@ class AsyncFlexofferClient(AsyncBaseClient):
     async def read_bill(self, start: datetime, end: datetime) -> Bill:
         """Read the bill of a period.
 
-        What the receiving party owes for the flex-offers that start in a period, line by line, each
-        with the flex-offer it is for. What is settled or executed counts as factual, what is still
-        to come as predicted. 404 where there is no flexibility contract.
+        What the receiving party owes for the flex-offers that begin in a period, line by line, each
+        with the flex-offer and the readings that it rests on. Each line tells the quantity that the
+        schedule predicts and the one that was measured; without the readings it goes by the former,
+        and is provisional. 404 where there is no flexibility contract.
         """
         answer = await self._call(Request("GET", "/bill", query={"start": start, "end": end}), Bill)
         return answer.body

@@ -49,23 +49,17 @@ class BillLineKind(StrEnum):
     TIME_FLEXIBILITY = "TIME_FLEXIBILITY"
     ENERGY_FLEXIBILITY = "ENERGY_FLEXIBILITY"
     ACTIVATION = "ACTIVATION"
-    MINIMUM = "MINIMUM"
+    GUARANTEE = "GUARANTEE"
 
 
-class BillTotal(Model):
+class BillingUnit(StrEnum):
     """
-    Sums of a bill.
-    """
-
-    factual: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
-    """
-    A decimal number of money.
+    What the quantity of a line counts.
     """
 
-    predicted: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
-    """
-    A decimal number of money.
-    """
+    HOUR = "HOUR"
+    KILOWATT_HOUR = "KILOWATT_HOUR"
+    MONTH = "MONTH"
 
 
 class BrokenRule(Model):
@@ -110,6 +104,35 @@ class DefaultSchedule(Model):
     profile: Annotated[int | None, Field(ge=0, le=63)] = None
     """
     Which profile is done; the first (0) unless given.
+    """
+
+
+class Earnings(Model):
+    """
+    What flexibility brought, and what that is per MW of flexibility and year.
+    """
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    """
+    ISO 4217 code.
+    """
+
+    revenues: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money.
+    """
+
+    per_megawatt_year: Annotated[
+        str | None,
+        Field(alias="perMegawattYear", pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$"),
+    ] = None
+    """
+    A decimal number of money.
+    """
+
+    assumption: str
+    """
+    On what the projection rests.
     """
 
 
@@ -213,9 +236,37 @@ class FlexibilityContractMode(StrEnum):
     DIRECT = "DIRECT"
 
 
+class FlexibilityRewards(Model):
+    """
+    What is paid in delegated trading.
+    """
+
+    per_hour: Annotated[str, Field(alias="perHour", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money, from 0 on.
+    """
+
+    per_kwh: Annotated[str, Field(alias="perKwh", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money, from 0 on.
+    """
+
+    activation: Annotated[str, Field(pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money, from 0 on.
+    """
+
+    monthly_guarantee: Annotated[
+        str, Field(alias="monthlyGuarantee", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$")
+    ]
+    """
+    A decimal number of money, from 0 on.
+    """
+
+
 class HourFigures(Model):
     """
-    The key figures of one hour, energies in kWh.
+    The key figures of one hour, energies in kWh. Positive adaptation is more consumption.
     """
 
     start: AwareDatetime
@@ -225,32 +276,37 @@ class HourFigures(Model):
 
     baseline: float
     """
-    What would have been done without schedules.
+    What would be done without schedules.
     """
 
     scheduled: float
     """
-    What was to be done with them.
+    What is to be done with them.
     """
 
     measured: float | None = None
     """
-    What was done; absent where nothing was measured.
+    What was done; absent unless all of it was measured.
     """
 
-    demand_variation: Annotated[float, Field(alias="demandVariation")]
+    variation: float
     """
     By how much it can be varied.
     """
 
     adaptability: float | None = None
     """
-    The demand variation as a portion of the peak demand; absent without demand.
+    The variation as a share of the peak demand; absent without demand.
     """
 
-    adaptation: float
+    planned: float
     """
-    By how much the schedules deviate from the baseline.
+    The adaptation that was scheduled.
+    """
+
+    realised: float | None = None
+    """
+    The adaptation that was measured; absent unless all of it was.
     """
 
 
@@ -366,28 +422,25 @@ class Polytope(Model):
 
 class Projection(Model):
     """
-    What there would be with more participants.
+    What there would be in an hour with more participants.
     """
 
-    factor: Annotated[int, Field(ge=1)]
+    times: Annotated[int, Field(ge=1)]
     """
     How many times the participants of today.
     """
 
-    participants: Annotated[int, Field(ge=0)]
+    variation: float
     """
-    How many that are.
-    """
-
-    demand_variation: Annotated[float, Field(alias="demandVariation")]
-    """
-    By how much their demand can be varied in an hour, in kWh.
+    By how much their demand could be varied, in kWh.
     """
 
-    revenue_per_hour: Annotated[
-        str | None,
-        Field(alias="revenuePerHour", pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$"),
-    ] = None
+    traded: float
+    """
+    How much of it would be made use of, in kWh.
+    """
+
+    deals: Annotated[str | None, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")] = None
     """
     A decimal number of money.
     """
@@ -395,30 +448,6 @@ class Projection(Model):
     assumption: str
     """
     On what it rests.
-    """
-
-
-class Revenue(Model):
-    """
-    What flexibility earned and may earn.
-    """
-
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    """
-    ISO 4217 code.
-    """
-
-    factual: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
-    """
-    A decimal number of money.
-    """
-
-    per_megawatt_year: Annotated[
-        str | None,
-        Field(alias="perMegawattYear", pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$"),
-    ] = None
-    """
-    A decimal number of money.
     """
 
 
@@ -529,23 +558,29 @@ class Vertex(Model):
 
 class BillLine(Model):
     """
-    What is owed for one thing.
-    """
-
-    flex_offer_id: Annotated[UUID | None, Field(alias="flexOfferId")] = None
-    """
-    The flex-offer that it is for; absent where it is for none.
+    What is owed for one thing; the amount is the quantity times the price, rounded to a millionth.
     """
 
     kind: BillLineKind
-    quantity: str
+    flex_offer_id: Annotated[UUID | None, Field(alias="flexOfferId")] = None
     """
-    How much.
+    The flex-offer that it is for; absent for a guarantee.
     """
 
-    unit: str
+    start: AwareDatetime
     """
-    Of what.
+    When what it is for begins.
+    """
+
+    unit: BillingUnit
+    predicted: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money.
+    """
+
+    factual: Annotated[str | None, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")] = None
+    """
+    A decimal number of money.
     """
 
     price: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
@@ -558,9 +593,14 @@ class BillLine(Model):
     A decimal number of money.
     """
 
-    predicted: bool
+    provisional: bool
     """
-    Whether it is yet to come.
+    Whether the amount may change when readings come.
+    """
+
+    readings: list[str] | None = None
+    """
+    The readings that it rests on.
     """
 
 
@@ -633,56 +673,43 @@ class FlexOfferResults(Model):
 
 class FlexibilityContract(Model):
     """
-    The terms under which flex-offers are rewarded.
+    The terms under which flex-offers are rewarded. In delegated trading: for each accepted flex-offer an amount per
+    hour by which it can be moved and per kWh by which it can be shaped; for its activation, per kWh of the deviation
+    from the baseline that was asked for and delivered; in each calendar month no less than the guarantee.
+
+    """
+
+    id: UUID
+    """
+    The id of the contract.
     """
 
     mode: FlexibilityContractMode
+    receiver: str
+    """
+    Who receives the flex-offers and pays.
+    """
+
+    offered_by: Annotated[str, Field(alias="offeredBy")]
+    """
+    Who offers and is paid.
+    """
+
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     """
     ISO 4217 code.
     """
 
+    zone: str
+    """
+    The time zone of its months.
+    """
+
     period: Period
-    time_flexibility_reward: Annotated[
-        str | None,
-        Field(alias="timeFlexibilityReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
-    ] = None
-    """
-    A decimal number of money, from 0 on.
-    """
-
-    energy_flexibility_reward: Annotated[
-        str | None,
-        Field(alias="energyFlexibilityReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
-    ] = None
-    """
-    A decimal number of money, from 0 on.
-    """
-
-    activation_reward: Annotated[
-        str | None,
-        Field(alias="activationReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
-    ] = None
-    """
-    A decimal number of money, from 0 on.
-    """
-
-    minimum_reward: Annotated[
-        str | None,
-        Field(alias="minimumReward", pattern="^[0-9]{1,12}(\\.[0-9]{1,12})?$"),
-    ] = None
-    """
-    A decimal number of money, from 0 on.
-    """
-
+    rewards: FlexibilityRewards | None = None
     delivery_tolerance: Annotated[float, Field(alias="deliveryTolerance", ge=0.0, le=1.0)]
     """
-    By which portion of its scheduled energy an interval may be missed and is still delivered.
-    """
-
-    text: str | None = None
-    """
-    What was agreed beside that.
+    By which portion of its energy, of the schedule or the baseline, whichever is more, a schedule may be missed and is still EXECUTED.
     """
 
     updated_at: Annotated[AwareDatetime, Field(alias="updatedAt")]
@@ -707,7 +734,12 @@ class KeyFigures(Model):
     One for each hour.
     """
 
-    revenue: Revenue | None = None
+    peak_demand: Annotated[float | None, Field(alias="peakDemand")] = None
+    """
+    The highest baseline of an hour, in kWh; absent without demand.
+    """
+
+    earnings: Earnings | None = None
     projections: list[Projection]
     """
     With 10, 100 and 1,000 times the participants.
@@ -742,7 +774,7 @@ class Profile(Model):
 
 class Bill(Model):
     """
-    What is owed for the flex-offers of a period.
+    What is owed for the flex-offers of a period. What is payable is the total in whole cents; the rest is carried to the next bill.
     """
 
     period: Period
@@ -756,7 +788,40 @@ class Bill(Model):
     What for.
     """
 
-    total: BillTotal
+    activated_predicted: Annotated[
+        str,
+        Field(alias="activatedPredicted", pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$"),
+    ]
+    """
+    A decimal number of money.
+    """
+
+    activated_factual: Annotated[
+        str, Field(alias="activatedFactual", pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")
+    ]
+    """
+    A decimal number of money.
+    """
+
+    total: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money.
+    """
+
+    payable: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money.
+    """
+
+    carried: Annotated[str, Field(pattern="^-?[0-9]{1,12}(\\.[0-9]{1,12})?$")]
+    """
+    A decimal number of money.
+    """
+
+    provisional: bool
+    """
+    Whether a line may still change when readings come.
+    """
 
 
 class FlexOfferDraft(Model):

@@ -186,12 +186,15 @@ def _checked(received: ReceivedFlexOffer, one: Measured, now: datetime) -> Seque
         raise InvalidInput.field(
             "/start", "onTheGrid", "It must lie on the grid of the flex-offer's interval."
         )
-    end = one.start + len(one.energies) * offer.interval
     begin, over = lifecycle.begin_of(offer, schedule), lifecycle.end_of(offer, schedule)
-    if not (begin <= one.start and end <= over):
-        raise InvalidInput.field(
-            "/start", "withinSchedule", f"The schedule runs from {begin} to {over}."
-        )
+    outside = InvalidInput.field(
+        "/start", "withinSchedule", f"The schedule runs from {begin} to {over}."
+    )
+    if not begin <= one.start < over:
+        raise outside
+    end = one.start + len(one.energies) * offer.interval
+    if end > over:
+        raise outside
     if end > now:
         raise InvalidInput.field("/start", "inThePast", "What is not over cannot be measured.")
     return energies_of(one.energies, "/energies")

@@ -187,6 +187,16 @@ class FlexOfferStore:
                 return
             after = rows[-1].id
 
+    def states_of(self, ids: Sequence[UUID]) -> dict[UUID, tuple[FlexOfferState, str | None]]:
+        """Return the states of flex-offers, with their reasons."""
+        query = select(OFFERS.c.id, OFFERS.c.state, OFFERS.c.reason)
+        found: dict[UUID, tuple[FlexOfferState, str | None]] = {}
+        with self._transactions.reading() as session:
+            for some in _chunks(ids):
+                for row in session.execute(query.where(OFFERS.c.id.in_(some))):
+                    found[row.id] = FlexOfferState(row.state), row.reason
+        return found
+
     def history(self, flex_offer_id: UUID) -> list[FlexOfferChange]:
         """Return all that has happened to a flex-offer, in order."""
         query = select(EVENTS).where(EVENTS.c.flex_offer_id == flex_offer_id)
@@ -544,7 +554,7 @@ def _one(subscription_id: UUID, flex_offer_id: UUID) -> Select[Any]:
 def _set_each(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Set columns of many rows, each of the id that it gives."""
     # A parameter may not have the name of the column that it is the value of.
-    values = {name: bindparam(f"new_{name}") for name in rows[0] if name != "id"}
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows[0] if name != "id"}
     statement = update(OFFERS).where(OFFERS.c.id == bindparam("new_id")).values(values)
     session.connection().execute(
         statement, [{f"new_{name}": value for name, value in row.items()} for row in rows]
