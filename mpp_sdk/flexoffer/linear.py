@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 WH_PER_KWH = 1_000.0
 _CURVES = 8
-_INFEASIBLE = 2
+_EXACT = 1e-10  # the least that HiGHS takes, and less than what a schedule may be off
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,9 @@ def best(profile: Profile, interval: timedelta, prices: Floats) -> tuple[float, 
         b_ub=rows.b if len(rows.b) else None,
         bounds=list(zip(lower.tolist(), upper.tolist(), strict=True)),
         method="highs",
+        options={"primal_feasibility_tolerance": _EXACT, "dual_feasibility_tolerance": _EXACT},
     )
-    if solution.status == _INFEASIBLE or solution.x is None:
-        return None
-    return tuple(solution.x.tolist())
+    return None if solution.x is None else tuple(solution.x.tolist())
 
 
 def price_curves(slices: int) -> Floats:

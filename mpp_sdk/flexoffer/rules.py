@@ -239,7 +239,7 @@ def is_convex(polygon: Polygon) -> bool:
     """
     if len(polygon) <= 2:
         return True
-    size = max(abs(number) for vertex in polygon for number in vertex) or 1.0
+    size = max(max(axis) - min(axis) for axis in zip(*polygon, strict=True)) or 1.0
     turns, turned = [], 0.0
     edges = [
         (after[0] - before[0], after[1] - before[1])

@@ -12,6 +12,7 @@ from mpp_sdk.flexoffer.combiners import Combination
 from mpp_sdk.flexoffer.linear import best
 from mpp_sdk.flexoffer.model import Default, EnergyRange, FlexOffer, Profile, Slice
 from tests.flexoffers.checker import TOLERANCE_KWH, broken_energies
+from tests.flexoffers.strategies import towards
 
 properties = settings(deadline=None, max_examples=50)
 """Of tests over anything: kernels are compiled at first use, which no deadline is to measure."""
@@ -66,7 +67,7 @@ def extreme(offer: FlexOffer, prices: Sequence[float]) -> tuple[float, ...]:
     energies = tuple(1000 * energy for energy in found)
     if offer.profile.polytope is None and not offer.profile.dependencies:
         return tuple(float(round(energy)) for energy in energies)
-    return energies
+    return towards(offer.profile, offer.interval, offer.default.energies, energies)
 
 
 def prices_for(slices: int) -> st.SearchStrategy[list[float]]:

@@ -30,7 +30,7 @@ B = with_total([(0, 1000)] * 3, (0, 3000), (0, 0, 0))
 def groups(draw: st.DrawFn, largest: int = 5, longest: int = 4, most: int = 12) -> list[FlexOffer]:
     """Draw members with totals; some are copies of others, scaled and moved."""
     slices = draw(st.integers(1, longest))
-    members = []
+    members: list[FlexOffer] = []
     for _ in range(draw(st.integers(1, largest))):
         if members and draw(st.booleans()):
             scale, move = draw(st.integers(1, 3)), draw(st.integers(-5, 5))
@@ -49,7 +49,8 @@ def groups(draw: st.DrawFn, largest: int = 5, longest: int = 4, most: int = 12) 
                 )
             )
             continue
-        three = st.tuples(*[st.integers(-most, most)] * 3).map(sorted)
+        energy = st.integers(-most, most)
+        three = st.tuples(energy, energy, energy).map(lambda drawn: sorted(drawn))
         drawn = draw(st.lists(three, min_size=slices, max_size=slices))
         least, default, highest = (sum(column) for column in zip(*drawn, strict=True))
         total_of = (draw(st.integers(least, default)), draw(st.integers(default, highest)))
