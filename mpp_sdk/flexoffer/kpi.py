@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mpp_sdk.errors import InvalidInput
 from mpp_sdk.flexoffer.model import FlexOffer, Profile, intervals_since_epoch, moment_of
 from mpp_sdk.flexoffer.pricing import rounded
-from mpp_sdk.flexoffer.reach import reach, slice_bounds
+from mpp_sdk.flexoffer.reach import reaches
 from mpp_sdk.flexoffer.timeseries import TimeSeries
 
 TIMES = (10, 100, 1_000)
@@ -237,33 +237,24 @@ def _variation(offer: FlexOffer, hours: TimeSeries, now: datetime) -> NDArray[np
         # How far into the profile, in its intervals, each hour begins for each start.
         first = (hours.start - begins) / offer.interval + length * np.arange(len(hours))
         positions, which = np.unique(first[None, :] - shifts[:, None], return_inverse=True)
-        in_hour = _in_hours(profile, offer.interval, positions, length)
-        low, high = in_hour[:, which.reshape(len(shifts), len(hours))]
-        least, most = np.minimum(least, low.min(0)), np.maximum(most, high.max(0))
+        low, high = _in_hours(profile, offer.interval, positions, length)
+        which = which.reshape(len(shifts), len(hours))
+        least = np.minimum(least, low[which].min(0))
+        most = np.maximum(most, high[which].max(0))
     variation: NDArray[np.float64] = most - least
     return variation
 
 
 def _in_hours(
     profile: Profile, interval: timedelta, positions: NDArray[np.float64], length: float
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the least and the most energy, in Wh, within an hour at each position in a profile."""
-    offsets = np.array([*profile.offsets(), profile.intervals], dtype=float)
-    if profile.total or profile.polytope or profile.dependencies:
-        found = np.zeros((2, len(positions)))
-        for number, position in enumerate(positions):
-            inside = np.diff(np.clip(offsets, position, position + length))
-            if inside.any():
-                one = reach(profile, interval, (inside / np.diff(offsets)).tolist())
-                found[:, number] = one.least, one.most
-        return found
-    sums = [np.concatenate(([0.0], np.cumsum(one))) for one in slice_bounds(profile, interval)]
-    return np.array(
-        [
-            np.interp(positions + length, offsets, one) - np.interp(positions, offsets, one)
-            for one in sums
-        ]
-    )
+    edges = np.array([*profile.offsets(), profile.intervals], dtype=float)
+    inside = np.diff(np.clip(edges, positions[:, None], positions[:, None] + length))
+    touched = inside.any(axis=1)
+    least, most = np.zeros((2, len(positions)))
+    least[touched], most[touched] = reaches(profile, interval, inside[touched] / np.diff(edges))
+    return least, most
 
 
 def _mwh(energies: NDArray[np.float64]) -> list[float | None]:

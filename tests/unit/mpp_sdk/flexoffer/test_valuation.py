@@ -10,7 +10,7 @@ from mpp_sdk.errors import InvalidInput
 from mpp_sdk.flexoffer.columns import FlexOffers
 from mpp_sdk.flexoffer.feasibility import energy_violations
 from mpp_sdk.flexoffer.model import INTERVAL, EnergyRange, FlexOffer, Polytope, Profile, Slice
-from mpp_sdk.flexoffer.reach import reach
+from mpp_sdk.flexoffer.reach import reach, reaches
 from mpp_sdk.flexoffer.valuation import flexibilities, flexibility
 from tests.flexoffers import strategies
 from tests.unit.mpp_sdk.flexoffer.examples import NOW, TEN, offer
@@ -49,9 +49,9 @@ def test_no_schedule_takes_more_or_less_than_what_can_be_reached(data: st.DataOb
             max_size=len(schedule.energies),
         )
     )
-    found = reach(one.profiles[schedule.profile], one.interval, shares)
+    ((least,), (most,)) = reaches(one.profiles[schedule.profile], one.interval, np.array([shares]))
     counted = sum(share * energy for share, energy in zip(shares, schedule.energies, strict=True))
-    assert found.least - 0.01 <= counted <= found.most + 0.01
+    assert least - 0.01 <= counted <= most + 0.01
 
 
 @settings(max_examples=50, deadline=None)
