@@ -4,15 +4,19 @@ It takes prices as they are, so each aggregate can be planned alone, and tries a
 every profile, every start, and between the bounds what a linear program finds.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
+from mpp_sdk.flexoffer.aggregation import Aggregation, aggregate
+from mpp_sdk.flexoffer.columns import FlexOffers, Schedules
 from mpp_sdk.flexoffer.feasibility import check_schedule
+from mpp_sdk.flexoffer.grouping import Grouping
 from mpp_sdk.flexoffer.linear import WH_PER_KWH, constraints
 from mpp_sdk.flexoffer.model import FlexOffer, Profile, Schedule
 from mpp_sdk.flexoffer.pricing import price
@@ -22,6 +26,10 @@ HOURLY_EUR_PER_MWH = (
     *(70, 66, 68, 82, 110, 152, 168, 160, 138, 112, 90, 74),  # from 12:00 UTC
 )
 """The market's prices of every day: made up, in the shape of a winter's day."""
+
+_ANY_OF_A_DAY = timedelta(hours=23, minutes=45)
+GROUPING = Grouping(start_tolerance=_ANY_OF_A_DAY, flexibility_tolerance=_ANY_OF_A_DAY)
+"""All flex-offers of one kind go together: there are few, and one plan is to do for them."""
 
 Numbers = NDArray[np.float64]
 
@@ -107,3 +115,23 @@ def _priced(offer: FlexOffer, profile: Profile) -> tuple[Numbers, Numbers]:
         return np.array(offer.default.energies, dtype=np.float64), np.array(asked)
     lowest = [part.bounds(offer.interval).lower for part in profile.slices]
     return np.array(lowest, dtype=np.float64), np.zeros(len(lowest))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The aggregates of flex-offers with their schedules, and the schedules of the flex-offers.
+
+    schedules are in the order of the offers, aggregated in that of the aggregates.
+    """
+
+    aggregation: Aggregation
+    aggregated: tuple[Schedule, ...]
+    schedules: tuple[Schedule, ...]
+
+
+def plan(offers: Sequence[FlexOffer], now: datetime) -> Plan:
+    """Return the plan for offers: group and aggregate, schedule the aggregates, disaggregate."""
+    aggregation = aggregate(FlexOffers.of(offers, now), GROUPING)
+    aggregated = tuple(cheapest(one, now) for one in aggregation.aggregates)
+    shares = aggregation.disaggregate(Schedules.of(aggregated))
+    return Plan(aggregation, aggregated, tuple(shares))

@@ -21,8 +21,13 @@ STEPS = (
     "Activation",
     "Data, directly between the platforms",
     "Monitoring",
+    "A home energy service joins, and the aggregator publishes a service of its own",
+    "Discovery, request and offer",
+    "Acceptance; both platforms are told",
+    "Flex-offers and their schedules, directly between the platforms",
+    "The day after: what was measured, and what it is worth",
 )
-"""The eight steps of the B2B integration process, and what comes before."""
+"""The eight steps of the B2B integration process, what comes before, and what comes of it."""
 
 # States that mean the same to a reader share a colour: under way, good, held, over.
 _TONES = {

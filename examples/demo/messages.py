@@ -1,4 +1,4 @@
-"""Who called whom, read from the access logs of the three processes as they grow."""
+"""Who called whom, read from the access logs of the processes as they grow."""
 
 import json
 from collections.abc import Mapping
@@ -16,9 +16,29 @@ MARKETPLACE = Participant("marketplace", "Flexagora", "the marketplace")
 PROVIDER_PLATFORM = Participant("provider-platform", "Crevillent Distribution", "its platform")
 PROVIDER = Participant("provider", "Crevillent Distribution", "its people")
 
-PARTICIPANTS = (REQUESTER, REQUESTER_PLATFORM, MARKETPLACE, PROVIDER_PLATFORM, PROVIDER, OPERATOR)
+HOME_PLATFORM = Participant("home-platform", "Vinalopó Home Energy", "its platform")
+HOME = Participant("home", "Vinalopó Home Energy", "its people")
 
-_STEP = {
+PARTICIPANTS = (
+    REQUESTER,
+    REQUESTER_PLATFORM,
+    MARKETPLACE,
+    PROVIDER_PLATFORM,
+    PROVIDER,
+    HOME_PLATFORM,
+    HOME,
+    OPERATOR,
+)
+KEEPERS = {
+    "marketplace": MARKETPLACE,
+    "aggregator": REQUESTER_PLATFORM,
+    "local_operator": PROVIDER_PLATFORM,
+    "home_energy": HOME_PLATFORM,
+}
+"""Who keeps the access log of which name."""
+
+FIRST_OF_FLEXIBILITY = 9
+READINGS = {
     "identity.set_platform": 0,
     "identity.test_platform": 0,
     "test_connection": 0,
@@ -35,6 +55,28 @@ _STEP = {
     "read_validated_measure_data": 7,
     "monitoring.notify_interim": 8,
 }
+"""The steps of the first story by the operations that are called."""
+
+FLEXIBILITY = {
+    "identity.set_platform": 9,
+    "identity.test_platform": 9,
+    "test_connection": 9,
+    "catalogue.publish_service_version": 9,
+    "catalogue.list_services": 10,
+    "subscriptions.request_service": 10,
+    "subscriptions.make_offer": 10,
+    "subscriptions.accept_offer": 11,
+    "confirm_service_offer": 11,
+    "read_contract": 12,
+    "stream_flex_offers": 12,
+    "list_flex_offers": 12,
+    "read_flex_offer": 12,
+    "submit_measurements": 13,
+    "read_kpis": 13,
+    "read_bill": 13,
+}
+"""The steps of the second story."""
+
 _DATA = "read_validated_measure_data"
 _CHANGES = ("consents.notify_consent", "activations.notify_activation")
 
@@ -43,14 +85,15 @@ _CHANGES = ("consents.notify_consent", "activations.notify_activation")
 class Messages:
     """The messages so far. logs are the access logs by who keeps them; callers, whose credential.
 
-    Only the calls of the integration process are messages; when the demonstration itself looks
-    something up, that is not part of the story. Once a customer is withdrawing, a change of consent
-    or activation belongs to the data exchange that it interrupts.
+    Only the calls that steps has are messages; when the demonstration itself looks something up,
+    that is not part of the story. Once a customer is withdrawing, a change of consent or activation
+    belongs to the data exchange that it interrupts.
     """
 
     logs: Mapping[str, Path]
     callers: dict[str, Participant] = field(default_factory=dict)
     all: list[Message] = field(default_factory=list)
+    steps: Mapping[str, int] = field(default_factory=lambda: READINGS)
     withdrawing: bool = False
     _read: dict[str, int] = field(default_factory=dict)
     _listed: bool = False
@@ -84,7 +127,7 @@ class Messages:
         sender = self._sender(receiver, str(line.get("contract")), str(line.get("callerId")))
         if step is None or sender is None:
             return None
-        if sender is MARKETPLACE and step == 0:
+        if sender is MARKETPLACE and step == self._before:
             tried = (receiver, operation, str(line["method"]), status)
             if tried in self._tried:
                 return None  # the set-up test calls many times; each kind of call is told once
@@ -99,22 +142,29 @@ class Messages:
             step=step,
         )
 
+    @property
+    def _before(self) -> int:
+        """The step in which companies join."""
+        return self.steps["test_connection"]
+
     def _step(self, operation: str, status: int) -> int | None:
         if operation in _CHANGES and self.withdrawing:
-            return _STEP[_DATA]  # it is part of what happens in the middle of the exchange
+            return self.steps.get(_DATA)  # part of what happens in the middle of the exchange
         if operation == "confirm_service_offer" and status >= HTTPStatus.BAD_REQUEST:
-            return 0  # the set-up test tries what a platform must refuse
+            return self._before  # the set-up test tries what a platform must refuse
         if operation == "list_points_of_delivery":
             if self._listed:
                 return None  # asking how far things are is no step of its own
             self._listed = status < 300
-        return _STEP.get(operation)
+        return self.steps.get(operation)
 
     def _sender(self, receiver: str, contract: str, caller: str) -> Participant | None:
         if contract == "eu-mp":
             return MARKETPLACE
         if contract == "metering":
             return REQUESTER_PLATFORM
+        if contract == "flexoffer":
+            return HOME_PLATFORM
         return self.callers.get(caller)
 
 

@@ -7,13 +7,15 @@ from itertools import accumulate
 from xml.etree.ElementTree import SubElement
 
 from examples.demo.drawing import Picture
-from examples.demo.report import Shape
+from examples.demo.report import HourRow, Shape
 from mpp_sdk.flexoffer.model import Profile, spread
 
 _WIDTH, _HEIGHT = 400, 196
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 392, 26, 158
 _HOURS = 24
 _TICK = timedelta(hours=6)
+
+Prices = Callable[[datetime], float]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class _Axes:
         return _BOTTOM - (_BOTTOM - _TOP) * (value - self.low) / (self.high - self.low)
 
 
-def profile_picture(shape: Shape, prices: Callable[[datetime], float]) -> str:
+def profile_picture(shape: Shape, prices: Prices) -> str:
     """Return the energy of each interval of a day: band, baseline, schedule and measurement.
 
     The band stands where the schedule has put it; a bar above it says when it may start. The strip
@@ -140,7 +142,7 @@ def _points(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def _price_strip(picture: Picture, axes: _Axes, prices: Callable[[datetime], float]) -> None:
+def _price_strip(picture: Picture, axes: _Axes, prices: Prices) -> None:
     hours = [axes.begin + hour * timedelta(hours=1) for hour in range(_HOURS)]
     dearest = max(map(prices, hours))
     for hour in hours:
@@ -149,3 +151,25 @@ def _price_strip(picture: Picture, axes: _Axes, prices: Callable[[datetime], flo
         strip = picture.add("rect", class_="price", x=x, y=166, width=after - x, height=8)
         strip.set("opacity", f"{share**2:.2f}")
         SubElement(strip, "title").text = f"{hour:%H:%M}: {prices(hour) * 1e6:.0f} EUR/MWh"
+
+
+def together_picture(begin: datetime, rows: Sequence[HourRow], prices: Prices) -> str:
+    """Return the energy of each hour of all devices together, as bands and lines."""
+    columns = {
+        "default": [row.baseline for row in rows],
+        "scheduled": [row.scheduled for row in rows],
+    }
+    measured = [row.measured for row in rows]
+    known = [value for value in measured if value is not None]
+    values = [*columns["default"], *columns["scheduled"], *known]
+    axes = _Axes(begin, min(0.0, *values), max(1.0, *values))
+    picture = _frame(axes, "All devices together", "kWh in an hour")
+    hour = timedelta(hours=1)
+    for name, line in columns.items():
+        _line(picture, name, axes, begin, hour, line)
+    for row in rows:
+        if row.measured is not None:
+            x = axes.x(row.start + hour / 2)
+            picture.add("circle", class_="measured", cx=x, cy=axes.y(row.measured), r=2.5)
+    _price_strip(picture, axes, prices)
+    return str(picture)

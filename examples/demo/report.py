@@ -1,6 +1,6 @@
 """What a run of the demonstration has seen, ready to be drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ class Participant:
 
 @dataclass(frozen=True)
 class Message:
-    """One HTTP call that its receiver logged. step is 1 to 8 of the integration, 0 before it."""
+    """One HTTP call that its receiver logged. step counts those of `drawing.STEPS`."""
 
     at: datetime
     sender: str
@@ -82,6 +82,55 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number with its unit, and what it says."""
+
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class AggregateRow:
+    """What became of an aggregate: energies in kWh, times in hours.
+
+    difference is by how many Wh the schedules of the members, as they were received, miss that of
+    the aggregate, in the quarter-hour in which they miss it most. kept is the share of the members'
+    energy flexibility, 0 to 1; lost_time that of their time flexibility, summed over them.
+    """
+
+    name: str
+    members: int
+    kept: float
+    lost_time: float
+    energy: float
+    difference: float
+    note: str
+
+
+@dataclass(frozen=True)
+class HourRow:
+    """The energy of an hour of all devices together, in kWh."""
+
+    start: datetime
+    baseline: float
+    scheduled: float
+    measured: float | None
+
+
+@dataclass(frozen=True)
+class FlexibilityDay:
+    """The day of the flex-offers, from begin on; prices are per Wh at a moment."""
+
+    begin: datetime
+    prices: Callable[[datetime], float]
+    figures: Sequence[Figure]
+    together: Sequence[HourRow]
+    aggregates: Sequence[Shape]
+    rows: Sequence[AggregateRow]
+    devices: Sequence[Shape]
+
+
+@dataclass(frozen=True)
 class Check:
     """Something that the demonstration has verified about its own outcome."""
 
@@ -103,4 +152,5 @@ class Report:
     messages: Sequence[Message]
     groups: Sequence[TimelineGroup]
     curves: Sequence[LoadCurve]
+    flexibility: FlexibilityDay
     checks: Sequence[Check]

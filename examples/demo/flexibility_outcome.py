@@ -1,0 +1,234 @@
+"""What came of the flex-offers of a day, and whether all that must hold does."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from uuid import UUID
+
+import numpy as np
+
+from examples.demo.report import AggregateRow, Check, Figure, FlexibilityDay, HourRow, Shape
+from examples.planning import Plan, cost, eur_per_wh, plan
+from mpp_sdk.contracts.flexoffer.models import Bill, FlexOfferState, KeyFigures
+from mpp_sdk.flexoffer.exchange.store import ReceivedFlexOffer
+from mpp_sdk.flexoffer.feasibility import violations
+from mpp_sdk.flexoffer.model import TOLERANCE_WH, FlexOffer, Schedule
+from mpp_sdk.flexoffer.timeseries import total
+
+DAY = timedelta(days=1)
+SHOWN = "HOUSEHOLD-A"
+_DEVICES = {
+    "ev": ("electric vehicle", "A total of energy, within a block that can be moved."),
+    "heat-pump": ("heat pump", "What it may use depends on what it has used."),
+    "battery": ("battery", "It charges, or serves the household's own load: below zero."),
+    "dishwasher": ("dishwasher", "One of two programs, uninterrupted."),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What two platforms know of the flex-offers of a day that begins at begin.
+
+    received is what the aggregator has, commands the schedules that the home energy service was
+    told by the stream, measured what its meters saw, in Wh.
+    """
+
+    begin: datetime
+    received: Sequence[ReceivedFlexOffer]
+    commands: Mapping[UUID, Schedule]
+    measured: Mapping[UUID, Mapping[datetime, int]]
+    bill: Bill
+    key_figures: KeyFigures
+
+    @cached_property
+    def offers(self) -> list[FlexOffer]:
+        """The flex-offers, in the order in which they were made."""
+        return [one.offer for one in self.received]
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan, made again from the flex-offers as they are stored: it must be the same."""
+        return plan(self.offers, self.begin)
+
+    def difference(self, aggregate: int) -> float:
+        """Return by how many Wh the members' schedules, as they were told, miss an aggregate's.
+
+        The largest of all intervals.
+        """
+        aggregation = self.plan.aggregation
+        one = aggregation.aggregates[aggregate], self.plan.aggregated[aggregate]
+        members = [self.offers[int(member)] for member in aggregation.members(aggregate)]
+        theirs = [(offer, self.commands[offer.id]) for offer in members]
+        interval = members[0].interval
+        sums = [total(some, self.begin, self.begin + DAY, interval) for some in ([one], theirs)]
+        return float(np.abs(sums[0].values - sums[1].values).max())
+
+
+def flexibility_day(outcome: Outcome) -> FlexibilityDay:
+    """Return what the page shows of it."""
+    aggregation = outcome.plan.aggregation
+    lost = aggregation.lost
+    rows, aggregates = [], []
+    for number, one in enumerate(aggregation.aggregates):
+        members = [outcome.offers[int(member)] for member in aggregation.members(number)]
+        schedule = outcome.plan.aggregated[number]
+        rows.append(
+            AggregateRow(
+                name=_name(members),
+                members=len(members),
+                kept=float(lost.kept[number]),
+                lost_time=float(lost.time[number]) * one.interval / timedelta(hours=1),
+                energy=schedule.total / 1_000,
+                difference=_shown(outcome.difference(number)),
+                note=next(
+                    (
+                        left.reason
+                        for left in aggregation.left_out
+                        if left.index in aggregation.members(number)
+                    ),
+                    "",
+                ),
+            )
+        )
+        if len(members) > 1:
+            note = f"{len(members)} flex-offers as one, with one schedule."
+            measured = _together(outcome, members, schedule)
+            aggregates.append(Shape(_name(members), note, outcome.begin, one, schedule, measured))
+    return FlexibilityDay(
+        begin=outcome.begin,
+        prices=eur_per_wh,
+        figures=_figures(outcome),
+        together=[
+            HourRow(hour.start, hour.baseline, hour.scheduled, hour.measured)
+            for hour in outcome.key_figures.hours
+        ],
+        aggregates=aggregates,
+        rows=rows,
+        devices=[_shape(outcome, offer) for offer in outcome.offers if offer.pod_id == SHOWN],
+    )
+
+
+def check_flexibility(outcome: Outcome, *, allowed: Collection[str]) -> list[Check]:
+    """Return whether all that must hold of the flex-offers of a day does."""
+    offers, commands = outcome.offers, outcome.commands
+    pods = {offer.pod_id for offer in offers}
+    told = [offer for offer in offers if offer.id in commands]
+    broken = [
+        offer.offered_by for offer in told if violations(offer, commands[offer.id], outcome.begin)
+    ]
+    worst = max(map(outcome.difference, range(len(outcome.plan.aggregated)))) if told else 0.0
+    executed = [one for one in outcome.received if one.state is FlexOfferState.EXECUTED]
+    before, after = _costs(outcome)
+    return [
+        Check(
+            "Flex-offers were made from the readings of households with consent, and no others.",
+            bool(pods) and pods <= set(allowed),
+            f"{len(offers)} flex-offers of {len(pods)} households.",
+        ),
+        Check(
+            "The home energy service was told the schedule of every flex-offer by the stream.",
+            len(told) == len(offers)
+            and all(one.schedule == commands.get(one.id) for one in outcome.received),
+            f"{len(told)} schedules.",
+        ),
+        Check(
+            "Every schedule is feasible for its flex-offer.",
+            bool(told) and not broken,
+            f"{len(told) - len(broken)} of {len(told)}.",
+        ),
+        Check(
+            "The schedules that were told sum up to those of the aggregates, in every quarter-hour"
+            " and to the last Wh.",
+            bool(told) and worst <= TOLERANCE_WH,
+            f"The largest difference is {_shown(worst):g} Wh.",
+        ),
+        Check(
+            "Every flex-offer was measured, and carried out.",
+            len(executed) == len(offers),
+            f"{len(executed)} of {len(offers)} are EXECUTED.",
+        ),
+        Check(
+            "Energy costs less than it would have by the baselines.",
+            after < before,
+            f"{after:.2f} EUR in place of {before:.2f} EUR at the prices of the market.",
+        ),
+    ]
+
+
+def _costs(outcome: Outcome) -> tuple[float, float]:
+    """Return what the energy of the day costs, in EUR, by the baselines and by the schedules."""
+    return (
+        sum(cost(one, one.default_schedule(outcome.begin)) for one in outcome.offers),
+        sum(
+            cost(one, outcome.commands[one.id])
+            for one in outcome.offers
+            if one.id in outcome.commands
+        ),
+    )
+
+
+def _figures(outcome: Outcome) -> list[Figure]:
+    before, after = _costs(outcome)
+    hours = outcome.key_figures.hours
+    moved = sum(abs(hour.planned) for hour in hours)
+    done = sum(abs(hour.realised) for hour in hours if hour.realised is not None)
+    levels = [hour.adaptability for hour in hours if hour.adaptability is not None]
+    return [
+        Figure(
+            f"{len(outcome.offers)} → {len(outcome.plan.aggregated)}", "flex-offers, and aggregates"
+        ),
+        Figure(
+            f"{before:.2f} → {after:.2f} EUR", "what the energy costs, by baseline and by schedule"
+        ),
+        Figure(f"{moved:.1f} kWh", "of deviation from the baseline asked for, hour by hour"),
+        Figure(f"{done:.1f} kWh", "of deviation measured"),
+        Figure(
+            f"{max(levels):.0%}" if levels else "none",
+            "of the peak demand can be varied in the best hour",
+        ),
+        Figure(
+            f"{outcome.bill.payable} {outcome.bill.currency}",
+            "the aggregator's bill to itself: what it pays for the day's flexibility",
+        ),
+    ]
+
+
+def _shape(outcome: Outcome, offer: FlexOffer) -> Shape:
+    schedule = outcome.commands[offer.id]
+    return Shape(
+        _name([offer]),
+        _DEVICES[_device(offer)][1],
+        outcome.begin,
+        offer,
+        schedule,
+        list(outcome.measured.get(offer.id, {}).values()),
+    )
+
+
+def _together(
+    outcome: Outcome, members: Sequence[FlexOffer], schedule: Schedule
+) -> Sequence[float]:
+    """Return what was measured of members together, from the start of the aggregate's schedule."""
+    sums: dict[datetime, float] = {}
+    for offer in members:
+        for moment, energy in outcome.measured.get(offer.id, {}).items():
+            sums[moment] = sums.get(moment, 0.0) + energy
+    return [sums[moment] for moment in sorted(sums)]
+
+
+def _device(offer: FlexOffer) -> str:
+    return offer.offered_by.rpartition("/")[2]
+
+
+def _name(members: Sequence[FlexOffer]) -> str:
+    first = members[0]
+    kind = _DEVICES[_device(first)][0]
+    if len(members) > 1:
+        return f"{len(members)} {kind}s"
+    return f"{(first.pod_id or '').replace('HOUSEHOLD-', 'Household ')}: {kind}"
+
+
+def _shown(difference: float) -> float:
+    """Return a difference without what rounding of floating-point numbers leaves."""
+    return 0.0 if difference <= TOLERANCE_WH else difference
