@@ -19,6 +19,7 @@ from mpp_sdk.flexoffer import kernels
 from mpp_sdk.flexoffer.columns import (
     Coded,
     Codes,
+    Energies,
     FlexOffers,
     Ints,
     Kind,
@@ -90,7 +91,7 @@ class Aggregation:
     """Flex-offers, and the aggregates that they were made into.
 
     groups has the aggregate of each offer, and positions in which of its slots an offer's profile
-    begins (empty: in the first). combinations are those of the aggregates whose members are not
+    begins (empty: all in the first). combinations are those of the aggregates whose members are not
     plain. The aggregates are in the order of their ids, which follow from the members'.
     """
 
@@ -129,29 +130,35 @@ class Aggregation:
     def disaggregate(self, schedules: Schedules) -> Schedules:
         """Return the schedules of the offers, in their order, that make up those of the aggregates.
 
-        Each is feasible for its offer, and in every interval they sum up to the aggregates', whole
-        Wh exactly. An aggregate's baseline gives each its own default energies. Raises InvalidInput
-        when there is not one schedule for each aggregate, or one breaks what its aggregate allows.
+        Each is feasible for its offer, and in every slice they sum up to the aggregate's, whole Wh
+        exactly. An aggregate's baseline gives each its own default energies, and aligned by the
+        baseline its own default start. Raises InvalidInput when there is not one schedule for each
+        aggregate, or one breaks what its aggregate allows.
         """
-        energies = checked(self.aggregates, schedules)
-        deviation = energies - self.aggregates.default
-        room = np.where(deviation >= 0, self.aggregates.up, self.aggregates.down)
-        members = kernels.share_out(
+        energies = np.empty_like(self.offers.default)
+        kernels.share_out(
             self.groups,
             self.positions,
             self.offers.offsets,
             self.aggregates.offsets,
-            deviation,
-            room.astype(np.int64),
+            *deviations(self.aggregates, schedules),
             self.offers.default,
             self.offers.down,
             self.offers.up,
+            energies,
         )
+        return self.scheduled(schedules, energies)
+
+    def scheduled(self, schedules: Schedules, energies: Energies) -> Schedules:
+        """Return the offers' schedules by those of the aggregates, given the plain ones' energies.
+
+        The schedules must be feasible, and the energies those that they are shared out to.
+        """
         plain = Schedules(
             interval=self.offers.interval,
             start=self.starts(schedules),
             offsets=self.offers.offsets,
-            energies=members,
+            energies=energies,
             profile=default_profiles(self.offers),
         )
         return _replaced(plain, dict(self._special(schedules)))
@@ -300,9 +307,9 @@ def _assembled(
     )
     found, rank = found.in_order()
     groups = rank[groups]
-    positions = (
-        offers.default_start - found.minima[groups, 0] if baseline else np.empty(0, np.int64)
-    )
+    anchors = offers.default_start if baseline else offers.earliest
+    together = grouping.widths(offers.interval)[0] == 1
+    positions = np.empty(0, np.int64) if together else anchors - found.minima[groups, 0]
     slots = offsets_of(kernels.extents(groups, positions, offers.offsets, number))
     sums = kernels.add_up(
         groups, positions, offers.offsets, slots, offers.default, offers.down, offers.up
@@ -415,6 +422,16 @@ def with_combined(aggregates: FlexOffers, combinations: Mapping[int, FlexOffer])
     rows[list(combinations)] = len(aggregates) + np.arange(len(made))
     both = FlexOffers.concatenated([aggregates, FlexOffers.of(made, _EPOCH)]).take(rows)
     return replace(both, locations=aggregates.locations, directions=aggregates.directions)
+
+
+def deviations(aggregates: FlexOffers, schedules: Schedules) -> tuple[Ints, Ints]:
+    """Return by how much schedules deviate from the baseline, and could in that direction, in Wh.
+
+    Of aggregates that are not plain it is nothing. Raises InvalidInput when one is not feasible.
+    """
+    deviation = checked(aggregates, schedules) - aggregates.default
+    room = np.where(deviation >= 0, aggregates.up, aggregates.down)
+    return deviation, room.astype(np.int64)
 
 
 def checked(offers: FlexOffers, schedules: Schedules) -> Ints:

@@ -16,11 +16,11 @@ SUMMABLE_WH = 2**49
 
 
 class Alignment(Enum):
-    """What of the members lies at the same time while an aggregate is moved.
+    """By what the members of an aggregate are placed, before they all move by the same time.
 
-    START: their earliest starts. They all move by what the aggregate moves by, and it can move by
-    as much as the one that can move least. BASELINE: their default starts. The aggregate's baseline
-    is then the sum of theirs in every interval, and so is each time from its own.
+    START: by their earliest starts. The aggregate can move by as much as the one that can move
+    least. BASELINE: by their default starts, and the aggregate can move as far either way as all
+    of them can. Its baseline is then theirs in every interval.
     """
 
     START = "start"
@@ -34,7 +34,8 @@ class Grouping:
     Their earliest starts (their default starts when aligned by the baseline) are at most
     start_tolerance apart, and so is their time flexibility with flexibility_tolerance (by the
     baseline: both how much earlier and how much later than it they can start). They have the same
-    location and direction when asked for. With by_price, a step per kWh, their dearest slices lie
+    location and direction when asked for. Slices of several intervals or of different prices, and
+    what is not plain, start at the same time, tolerance or not. With by_price, a step per kWh, their dearest slices lie
     within one step, and the aggregate has its upper end as its price: never less than a member's.
     Without it, only the same prices go together.
 

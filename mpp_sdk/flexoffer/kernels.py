@@ -1,4 +1,7 @@
-"""The loops over columns, compiled. They hold no lock of the interpreter, and check nothing."""
+"""The loops over columns, compiled. They hold no lock of the interpreter, and check nothing.
+
+What is as large as the columns is allocated by the caller: NumPy asks for large pages.
+"""
 
 from typing import Any
 
@@ -8,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Whole = int | np.int64
+
+_ONE = np.uint64(1)  # what is not signed needs no look at whether it counts from the end
+_BLOCK = 512
 
 
 @njit(cache=True, nogil=True)
@@ -69,18 +75,18 @@ def assign(
             where, form = np.int64(0), np.int64(-1)
             start, before = np.int64(ids[i, 0]), np.int64(ids[i, 1])
             after = np.int64(0)
-        elif baseline:
-            start = default_start[i]
+        else:
+            start = default_start[i] if baseline else earliest[i]
             if kind or rigid[term] or length + start_width - 1 > longest:
                 form |= 1 << 15
             else:
                 start //= start_width
-            before = (default_start[i] - earliest[i]) // flexibility_width
-            after = (latest[i] - default_start[i]) // flexibility_width
-        else:
-            start = earliest[i] // start_width
-            before = (latest[i] - earliest[i]) // flexibility_width
-            after = np.int64(0)
+            if baseline:
+                before = (default_start[i] - earliest[i]) // flexibility_width
+                after = (latest[i] - default_start[i]) // flexibility_width
+            else:
+                before = (latest[i] - earliest[i]) // flexibility_width
+                after = np.int64(0)
         at = _hash(where, form, start, before, after) & mask
         while True:
             group = table[at]
@@ -210,17 +216,17 @@ def add_up(
     downs = np.zeros(slots[-1], np.int64)
     ups = np.zeros(slots[-1], np.int64)
     for i in range(len(groups)):
-        begin = offsets[i]
-        shift = slots[groups[i]] - begin + (positions[i] if len(positions) else 0)
-        for at in range(begin, offsets[i + 1]):
-            defaults[shift + at] += default[at]
-            downs[shift + at] += down[at]
-            ups[shift + at] += up[at]
+        slot = np.uint64(slots[groups[i]] + (positions[i] if len(positions) else 0))
+        for at in range(np.uint64(offsets[i]), np.uint64(offsets[i + 1])):
+            defaults[slot] += default[at]
+            downs[slot] += down[at]
+            ups[slot] += up[at]
+            slot += _ONE
     return defaults, downs, ups
 
 
 @njit(cache=True, nogil=True, inline="always")
-def part_of(number: int, running: int, total: int, factor: float) -> np.int64:
+def part_of(number: Whole, running: Whole, total: Whole, factor: float) -> np.int64:
     """Return floor(number * running / total), exactly, for 0 <= number, running <= total <= 2**50.
 
     factor is number / total. The estimate in floating point is off by less than a half, and so by
@@ -231,7 +237,7 @@ def part_of(number: int, running: int, total: int, factor: float) -> np.int64:
     remainder = np.int64(
         np.uint64(number) * np.uint64(running) - np.uint64(quotient) * np.uint64(total)
     )
-    return quotient + (remainder >= total) - (remainder < 0)
+    return np.int64(quotient + (remainder >= total) - (remainder < 0))
 
 
 @njit(cache=True, nogil=True)
@@ -245,28 +251,132 @@ def share_out(
     default: Array,
     down: Array,
     up: Array,
-) -> Array:
-    """Return the members' energies when those of their groups deviate so from their baselines.
+    energies: Array,
+) -> None:
+    """Set the members' energies to those with which their groups deviate so from their baselines.
 
     deviation is by slot, and room the sum of how far the members can deviate in that direction. All
     deviate in the same direction, each by about the same share of what it can: member i by the
     difference of `part_of` up to it and up to the one before it.
     """
-    energies = np.empty_like(default)
     running = np.zeros(len(deviation), np.int64)
     shared = np.zeros(len(deviation), np.int64)
     amount = np.abs(deviation)
     total = np.maximum(room, 1)
     factor = amount / total
     for i in range(len(groups)):
-        begin = offsets[i]
-        shift = slots[groups[i]] - begin + (positions[i] if len(positions) else 0)
-        for at in range(begin, offsets[i + 1]):
-            slot = shift + at
+        slot = np.uint64(slots[groups[i]] + (positions[i] if len(positions) else 0))
+        for at in range(np.uint64(offsets[i]), np.uint64(offsets[i + 1])):
             more = deviation[slot] >= 0
-            running[slot] += up[at] if more else down[at]
-            until = part_of(amount[slot], running[slot], total[slot], factor[slot])
+            until_here = running[slot] + (up[at] if more else down[at])
+            running[slot] = until_here
+            until = part_of(amount[slot], until_here, total[slot], factor[slot])
             part = until - shared[slot]
             shared[slot] = until
             energies[at] = default[at] + (part if more else -part)
-    return energies
+            slot += _ONE
+
+
+@njit(cache=True, nogil=True)
+def lay_out(groups: Array, positions: Array, offsets: Array, slots: Array) -> Array:
+    """Return where the slices of each slot begin when those of one slot lie side by side."""
+    begins = np.zeros(slots[-1] + 1, np.int64)
+    for i in range(len(groups)):
+        slot = np.uint64(slots[groups[i]] + (positions[i] if len(positions) else 0) + 1)
+        for _ in range(offsets[i], offsets[i + 1]):
+            begins[slot] += 1
+            slot += _ONE
+    return np.cumsum(begins)
+
+
+@njit(cache=True, nogil=True)
+def gather(
+    groups: Array,
+    positions: Array,
+    offsets: Array,
+    slots: Array,
+    begins: Array,
+    values: Array,
+    gathered: Array,
+) -> None:
+    """Put values that are in the order of the offers side by side by slot."""
+    place = begins.astype(np.uint64)
+    for i in range(len(groups)):
+        slot = np.uint64(slots[groups[i]] + (positions[i] if len(positions) else 0))
+        for at in range(np.uint64(offsets[i]), np.uint64(offsets[i + 1])):
+            gathered[place[slot]] = values[at]
+            place[slot] += _ONE
+            slot += _ONE
+
+
+@njit(cache=True, nogil=True)
+def scatter(
+    groups: Array,
+    positions: Array,
+    offsets: Array,
+    slots: Array,
+    begins: Array,
+    gathered: Array,
+    values: Array,
+) -> None:
+    """Put values that are side by side by slot in the order of the offers again."""
+    place = begins.astype(np.uint64)
+    for i in range(len(groups)):
+        slot = np.uint64(slots[groups[i]] + (positions[i] if len(positions) else 0))
+        for at in range(np.uint64(offsets[i]), np.uint64(offsets[i + 1])):
+            values[at] = gathered[place[slot]]
+            place[slot] += _ONE
+            slot += _ONE
+
+
+@njit(cache=True, nogil=True)
+def add_up_side_by_side(
+    begins: Array, default: Array, down: Array, up: Array
+) -> tuple[Array, Array, Array]:
+    """Return what `add_up` does, of what lies side by side."""
+    slots = len(begins) - 1
+    defaults = np.zeros(slots, np.int64)
+    downs = np.zeros(slots, np.int64)
+    ups = np.zeros(slots, np.int64)
+    for slot in range(slots):
+        sums = np.int64(0), np.int64(0), np.int64(0)
+        for at in range(np.uint64(begins[slot]), np.uint64(begins[slot + 1])):
+            sums = sums[0] + default[at], sums[1] + down[at], sums[2] + up[at]
+        defaults[slot], downs[slot], ups[slot] = sums
+    return defaults, downs, ups
+
+
+@njit(cache=True, nogil=True)
+def share_out_side_by_side(
+    begins: Array,
+    deviation: Array,
+    room: Array,
+    default: Array,
+    down: Array,
+    up: Array,
+    energies: Array,
+) -> None:
+    """Do what `share_out` does, of what lies side by side.
+
+    By blocks: only the running sum takes one after the other, the rest is done for many at once.
+    """
+    running = np.empty(_BLOCK, np.int64)
+    shared = np.empty(_BLOCK + 1, np.int64)
+    for slot in range(len(begins) - 1):
+        amount, total = abs(deviation[slot]), max(room[slot], 1)
+        factor = amount / total
+        sign = 1 if deviation[slot] >= 0 else -1
+        side = up if deviation[slot] >= 0 else down
+        until_here = np.int64(0)
+        shared[0] = 0
+        for begin in range(begins[slot], begins[slot + 1], _BLOCK):
+            end = min(begin + _BLOCK, begins[slot + 1])
+            usual, room_here, block = default[begin:end], side[begin:end], energies[begin:end]
+            for at in range(len(usual)):
+                until_here += room_here[at]
+                running[at] = until_here
+            for at in range(len(usual)):
+                shared[at + 1] = part_of(amount, running[at], total, factor)
+            for at in range(len(usual)):
+                block[at] = usual[at] + sign * (shared[at + 1] - shared[at])
+            shared[0] = shared[len(usual)]
