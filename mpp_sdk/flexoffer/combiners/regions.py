@@ -41,10 +41,10 @@ def cut(corners: Floats, count: int, p: float, q: float, r: float) -> int:
         x, y = corners[k, 0], corners[k, 1]
         over = p * x + q * y - r - edge
         then = p * corners[after, 0] + q * corners[after, 1] - r - edge
-        if over <= 0:
+        if over <= EXACT:
             left[n, 0], left[n, 1] = x, y
             n += 1
-        if (over < 0 < then) or (then < 0 < over):
+        if min(over, then) < -EXACT and max(over, then) > EXACT:
             # from the inside out, whichever comes first: there and back meet in one point
             inner, outer = (k, after) if over < 0 else (after, k)
             inside, outside = (over, then) if over < 0 else (then, over)

@@ -83,7 +83,7 @@ def test_what_the_combination_admits_is_split_in_what_the_members_can_do(
     assert_split(members, combination, extreme(combination.offer, prices))
 
 
-@properties
+@settings(properties, max_examples=15)
 @given(groups)
 def test_the_sum_of_the_defaults_is_admitted(members: list[FlexOffer]) -> None:
     combination = Dependencies().combine(members)
@@ -113,7 +113,7 @@ def test_copies_combine_exactly(data: st.DataObject, one: FlexOffer, copies: int
     assert reached == pytest.approx(copies * np.dot(prices, extreme(one, prices)), abs=1e-3)
 
 
-@properties
+@settings(properties, max_examples=15)
 @given(groups)
 def test_the_order_of_the_members_does_not_matter(members: list[FlexOffer]) -> None:
     one, other = Dependencies().combine(members), Dependencies().combine(members[::-1])

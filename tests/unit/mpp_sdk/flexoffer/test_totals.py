@@ -32,7 +32,7 @@ def groups(draw: st.DrawFn, largest: int = 5, longest: int = 4, most: int = 12) 
     slices = draw(st.integers(1, longest))
     members: list[FlexOffer] = []
     for _ in range(draw(st.integers(1, largest))):
-        if members and draw(st.booleans()):
+        if draw(st.booleans()) and members:
             scale, move = draw(st.integers(1, 3)), draw(st.integers(-5, 5))
             twin = draw(st.sampled_from(members))
             bounds = [
@@ -50,8 +50,8 @@ def groups(draw: st.DrawFn, largest: int = 5, longest: int = 4, most: int = 12) 
             )
             continue
         energy = st.integers(-most, most)
-        three = st.tuples(energy, energy, energy).map(lambda drawn: sorted(drawn))
-        drawn = draw(st.lists(three, min_size=slices, max_size=slices))
+        three = st.tuples(energy, energy, energy)
+        drawn = [sorted(one) for one in draw(st.lists(three, min_size=slices, max_size=slices))]
         least, default, highest = (sum(column) for column in zip(*drawn, strict=True))
         total_of = (draw(st.integers(least, default)), draw(st.integers(default, highest)))
         members.append(
