@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
 from math import fsum, inf, nan
+from uuid import UUID
 
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ KINDS = (
 )
 COMBINABLE = ("plain", "power", "total", "polytope", "dependencies", "combined")
 _LATTICE = 125
+_STEP = 0x9E3779B97F4A7C15F39CC0605CEDC835  # odd: no two multiples are equal modulo 2**128
 _SCALES = {
     "small": (-3, 3),
     "consumption": (0, 5_000),
@@ -99,6 +101,7 @@ def offers(
         interval=interval,
         two_mode=draw(_vectors(interval)) if kind == "two-mode" else (),
         currency="EUR" if priced or draw(st.booleans()) else None,
+        id=draw(st.uuids()),
     )
 
 
@@ -116,8 +119,32 @@ def groups(
     members = draw(st.lists(one, min_size=1, max_size=largest))
     for twin in draw(st.lists(st.sampled_from(members), max_size=2)):
         template = draw(one)
-        members.append(replace(template, profiles=twin.profiles, default=_moved(template, twin)))
-    return members
+        members.append(
+            replace(
+                template,
+                profiles=twin.profiles,
+                default=replace(twin.default, start=template.default.start),
+                currency=twin.currency,
+            )
+        )
+    return _with_different_ids(members)
+
+
+@st.composite
+def portfolios(
+    draw: st.DrawFn,
+    kinds: Sequence[str] = KINDS,
+    interval: timedelta = INTERVAL,
+    scales: Sequence[str] = tuple(_SCALES),
+) -> list[FlexOffer]:
+    """Draw flex-offers of several kinds, in any order."""
+    chosen = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=3, unique=True))
+    members = [
+        offer
+        for kind in chosen
+        for offer in draw(groups(kind, interval, largest=5, longest=3, scales=scales))
+    ]
+    return _with_different_ids(draw(st.permutations(members)))
 
 
 @st.composite
@@ -426,8 +453,13 @@ def _powered(part: Slice, energy: int, interval: timedelta, less: int, more: int
     )
 
 
-def _moved(template: FlexOffer, twin: FlexOffer) -> Default:
-    return replace(twin.default, start=template.default.start)
+def _with_different_ids(offers: Sequence[FlexOffer]) -> list[FlexOffer]:
+    """Return offers with ids that follow from the first one's, in no order."""
+    first = offers[0].id.int
+    return [
+        replace(offer, id=UUID(int=(first + count * _STEP) % 2**128))
+        for count, offer in enumerate(offers)
+    ]
 
 
 def _between(bounds: EnergyRange) -> st.SearchStrategy[int]:
