@@ -1,6 +1,7 @@
 """Whether an answer is one that the contract lists for its operation."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from mpp_sdk.conformance.exchange import Exchange
@@ -42,6 +43,13 @@ class Answers:
         schema = self._contract.document["components"]["schemas"]["Problem"]
         yield from self._schema_faults(schema, exchange)
 
+    def data_faults(self, schema: Mapping[str, Any], text: str) -> Iterator[str]:
+        """Return in what a text breaks a schema of the contract."""
+        try:
+            yield from self._value_faults(schema, read_json(text.encode()))
+        except InvalidInput as error:
+            yield f"It cannot be read: {error.detail}"
+
     def _response(self, operation: Operation, status: int) -> Mapping[str, Any] | None:
         node = self._contract.document["paths"][operation.path][operation.method.lower()]
         response = node["responses"].get(str(status))
@@ -66,17 +74,19 @@ class Answers:
         if exchange.media_type in _JSON:
             yield from self._schema_faults(content[exchange.media_type].get("schema", {}), exchange)
 
+    def _value_faults(self, schema: Mapping[str, Any], value: Any) -> Iterator[str]:
+        found = self._validators.compile(schema).iter_errors(value)
+        for broken in islice(found, _MOST):
+            pointer = "".join(f"/{part}" for part in broken.instance_path) or "the body"
+            yield f"{pointer}: {broken.message}."
+
     def _schema_faults(self, schema: Mapping[str, Any], exchange: Exchange) -> Iterator[str]:
         try:
             value = read_json(exchange.body)
         except InvalidInput as error:
             yield f"The body cannot be read: {error.detail}"
             return
-        for number, broken in enumerate(self._validators.compile(schema).iter_errors(value)):
-            if number == _MOST:
-                return
-            pointer = "".join(f"/{part}" for part in broken.instance_path) or "the body"
-            yield f"{pointer}: {broken.message}."
+        yield from self._value_faults(schema, value)
         if exchange.media_type == PROBLEM and isinstance(value, dict):
             stated = value.get("status")
             if stated != exchange.status:

@@ -95,6 +95,9 @@ def conformance(
     refused_pod: Annotated[
         str | None, typer.Option(help="A point of delivery without consent (metering).")
     ] = None,
+    foreign_flex_offer: Annotated[
+        UUID | None, typer.Option(help="A flex-offer of another subscription (flexoffer).")
+    ] = None,
     restart_command: Annotated[
         str | None,
         typer.Option(
@@ -157,6 +160,7 @@ def conformance(
             pod_ids=tuple(pod or ()),
             period=_with_offsets(period),
             refused_pod_id=refused_pod,
+            foreign_flex_offer_id=foreign_flex_offer,
         )
         report = _tried(
             console,

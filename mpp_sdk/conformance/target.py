@@ -54,6 +54,7 @@ class Target:
     - pod_ids: points of delivery under the subscription whose readings may be had (`metering`).
     - period: a period, [start, end), in which the first of them has readings (`metering`).
     - refused_pod_id: one whose customer has not consented (`metering`).
+    - foreign_flex_offer_id: a flex-offer of another subscription (`flexoffer`).
     """
 
     base_url: str
@@ -67,4 +68,5 @@ class Target:
     pod_ids: tuple[str, ...] = ()
     period: tuple[datetime, datetime] | None = None
     refused_pod_id: str | None = None
+    foreign_flex_offer_id: UUID | None = None
     bounds: Bounds | None = None

@@ -31,7 +31,8 @@ class Routes:
         self._paths: dict[str, dict[str, Operation]] = {}
         for operation in contract.operations:
             self._paths.setdefault(operation.path, {})[operation.method] = operation
-        # A path written out goes before one with a parameter in the same place.
+        # A path written out goes before one with a parameter in the same place, whatever the
+        # method (OpenAPI 3.0.3, "Path Templating Matching").
         self._patterns = [
             (_pattern(path), self._paths[path]) for path in sorted(self._paths, key=_specificity)
         ]
@@ -42,17 +43,14 @@ class Routes:
         A HEAD is answered as the GET it goes with. Raises NotFound and MethodNotAllowed.
         """
         below = path.removeprefix(self._base_path)
-        allowed: set[str] = set()
         for pattern, methods in self._patterns:
             found = pattern.fullmatch(below)
             if found is None:
                 continue
             operation = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
-            if operation is not None:
-                return operation, found.groupdict()
-            allowed |= _allowed(methods)
-        if allowed:
-            raise MethodNotAllowed(method, tuple(sorted(allowed)))
+            if operation is None:
+                raise MethodNotAllowed(method, tuple(sorted(_allowed(methods))))
+            return operation, found.groupdict()
         raise no_such_path()
 
 

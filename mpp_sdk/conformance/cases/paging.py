@@ -121,8 +121,9 @@ def _lists(subject: Subject) -> list[Operation]:
 def _pages(subject: Subject, operation: Operation, limit: int) -> Iterator[Exchange]:
     """Return the pages of a list from the first one; of one that does not end, too many."""
     cursor: str | None = None
+    sample = subject.sample(operation)  # a cursor belongs to the period that was asked for
     for _ in range(_MOST_PAGES + 2):
-        page = subject.call(operation, query={"limit": limit, "cursor": cursor})
+        page = subject.call(operation, sample, query={"limit": limit, "cursor": cursor})
         subject.demand(page.status == 200, f"{page}, not 200.", exchange=page)
         yield page
         cursor = page.fields().get("nextCursor")
