@@ -59,6 +59,8 @@ class Slice:
 
     def bounds(self, interval: timedelta) -> EnergyRange:
         """Return the energy that can be had, its power bounds applied; empty when lower > upper."""
+        if self.min_power is None and self.max_power is None:
+            return EnergyRange(self.lower, self.upper)
         seconds = self.duration * int(interval.total_seconds())
         lower, upper = self.lower, self.upper
         if self.min_power is not None:

@@ -137,7 +137,9 @@ def _profile(pointer: str, profile: Profile, interval: timedelta) -> Iterator[Fi
             yield error
     if broken:
         return
-    yield from _total(f"{pointer}/total", profile.total, [one.bounds(interval) for one in slices])
+    if profile.total is not None:
+        bounds = [one.bounds(interval) for one in slices]
+        yield from _total(f"{pointer}/total", profile.total, bounds)
     if profile.polytope is not None:
         yield from _polytope(f"{pointer}/polytope", profile.polytope, len(slices))
     if profile.dependencies:
@@ -178,11 +180,7 @@ def _slice(pointer: str, part: Slice, interval: timedelta) -> Iterator[FieldErro
         yield FieldError(f"{pointer}/price", "notNegative", "It must be a number from 0 on.")
 
 
-def _total(
-    pointer: str, total: EnergyRange | None, bounds: Sequence[EnergyRange]
-) -> Iterator[FieldError]:
-    if total is None:
-        return
+def _total(pointer: str, total: EnergyRange, bounds: Sequence[EnergyRange]) -> Iterator[FieldError]:
     if total.lower > total.upper:
         yield FieldError(f"{pointer}/lower", "boundOrder", "It is above the upper bound.")
         return

@@ -1,7 +1,7 @@
 """Flex-offers from one platform to another: offered, decided, scheduled, carried out, paid for."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -135,10 +135,12 @@ def test_what_comes_too_late_is_refused_also_before_the_deadline_is_noted(tmp_pa
 
 def test_a_receiver_can_decide_at_once(database_url: str, tmp_path: Path) -> None:
     with exchange(database_url, tmp_path) as one:
-        one.receiver.decide = lambda ids: (
-            one.receiver.accept(ids[:1]),
-            one.receiver.reject(ids[1:2], "It is too small."),
-        )
+
+        def decide(ids: Sequence[UUID]) -> None:
+            one.receiver.accept(ids[:1])
+            one.receiver.reject(ids[1:2], "It is too small.")
+
+        one.receiver.decide = decide
         first, second, third = one.requester.offer([flex_offer()] * 3)
 
     assert [each.state for each in (first, second, third)] == ["ACCEPTED", "REJECTED", "OFFERED"]
