@@ -7,7 +7,7 @@ which is exact but for time flexibility; others are combined by `combiners`. Sou
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mpp_sdk.errors import FieldError, InvalidInput
 from mpp_sdk.flexoffer import kernels
 from mpp_sdk.flexoffer.columns import (
+    EPOCH,
     Coded,
     Codes,
     Energies,
@@ -36,7 +37,6 @@ from mpp_sdk.flexoffer.rules import MAX_INTERVALS, refuse
 
 T = TypeVar("T")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SHOWN = 10
 
@@ -64,26 +64,17 @@ class Groups:
     minima: Ints
     movable: Ints
 
-    def in_order(self) -> tuple["Groups", Codes]:
-        """Return the groups by ascending id of their aggregate, and the new number of each.
-
-        The id of an aggregate is that of its members XORed, as a UUID version 8 (RFC 9562): the
-        same members make the same aggregate, in one step or in several.
-        """
-        ids = self.ids.copy()
-        many = self.count > 1
-        ids[many, 0] = ids[many, 0] & np.uint64(0xFFFF_FFFF_FFFF_0FFF) | np.uint64(0x8000)
-        ids[many, 1] = ids[many, 1] & np.uint64(2**62 - 1) | np.uint64(2**63)
+    def in_order(self) -> tuple["Groups", Ints]:
+        """Return the groups by ascending id of their aggregate, and which each of them was."""
+        ids = aggregate_ids(self.ids, self.count)
         order = np.lexsort((ids[:, 1], ids[:, 0]))
-        rank = np.empty(len(order), np.int32)
-        rank[order] = np.arange(len(order))
         return Groups(
             self.first[order],
             self.count[order],
             ids[order],
             self.minima[order],
             self.movable[order],
-        ), rank
+        ), order
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -191,6 +182,18 @@ def aggregate(offers: FlexOffers, grouping: Grouping) -> Aggregation:
     left_out = tuple(stay_alone(offers, grouping))
     groups, number = _grouped(offers, grouping, left_out)
     return _assembled(offers, grouping, groups, number, left_out)
+
+
+def aggregate_ids(joined: NDArray[np.uint64], count: Ints) -> NDArray[np.uint64]:
+    """Return the ids of aggregates by those of their members XORed, and how many there are.
+
+    They are made a UUID version 8 (RFC 9562), but for that of one member, which is its own: the
+    same members make the same aggregate, in one step or in several.
+    """
+    ids, many = joined.copy(), count > 1
+    ids[many, 0] = ids[many, 0] & np.uint64(0xFFFF_FFFF_FFFF_0FFF) | np.uint64(0x8000)
+    ids[many, 1] = ids[many, 1] & np.uint64(2**62 - 1) | np.uint64(2**63)
+    return ids
 
 
 def stay_alone(offers: FlexOffers, grouping: Grouping) -> Iterator[LeftOut]:
@@ -305,7 +308,9 @@ def _assembled(
             offers.assign_before,
         )
     )
-    found, rank = found.in_order()
+    found, order = found.in_order()
+    rank = np.empty(number, np.int32)
+    rank[order] = np.arange(number)
     groups = rank[groups]
     anchors = offers.default_start if baseline else offers.earliest
     together = grouping.widths(offers.interval)[0] == 1
@@ -420,7 +425,7 @@ def with_combined(aggregates: FlexOffers, combinations: Mapping[int, FlexOffer])
         made.append(replace(plain, profiles=(replace(profile, slices=slices),), default=default))
     rows = np.arange(len(aggregates))
     rows[list(combinations)] = len(aggregates) + np.arange(len(made))
-    both = FlexOffers.concatenated([aggregates, FlexOffers.of(made, _EPOCH)]).take(rows)
+    both = FlexOffers.concatenated([aggregates, FlexOffers.of(made, EPOCH)]).take(rows)
     return replace(both, locations=aggregates.locations, directions=aggregates.directions)
 
 
@@ -452,7 +457,7 @@ def checked(offers: FlexOffers, schedules: Schedules) -> Ints:
     found: list[FieldError] = []
     for number, offer in offers.objects.items():
         plain[number] = False
-        broken = violations(offer, schedules[number], _EPOCH)
+        broken = violations(offer, schedules[number], EPOCH)
         found += [replace(one, pointer=f"/{number}/{one.pointer}") for one in broken]
     lengths = np.diff(schedules.offsets)
     late = (schedules.start < offers.earliest) | (schedules.start > offers.latest)

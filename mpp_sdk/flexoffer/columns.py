@@ -40,7 +40,7 @@ Codes = NDArray[np.int32]
 Energies = NDArray[Any]
 """int32 where all energies fit, else int64; float64 of schedules that are fractional."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NARROW_WH = 2**30
 """Up to here the difference of two energies fits into 32 bits, too."""
@@ -229,14 +229,14 @@ class FlexOffers:
             for row, moment in enumerate(_starts(offer)):
                 starts[row, number] = intervals_since_epoch(moment, interval)
             for row, moment in enumerate((offer.accept_before, offer.assign_before)):
-                deadlines[row, number] = (moment - _EPOCH) // _MICROSECOND
+                deadlines[row, number] = (moment - EPOCH) // _MICROSECOND
         default = np.array(defaults, dtype=np.int64)
         kinds = [Kind.of(offer) for offer in listed]
         pods = Coded.of(offer.pod_id for offer in listed)
         where = locations or {}
         made = compiled(
             interval=interval,
-            ids=_halves(offer.id for offer in listed),
+            ids=halves_of(offer.id for offer in listed),
             earliest=starts[0],
             latest=starts[1],
             default_start=starts[2],
@@ -260,7 +260,7 @@ class FlexOffers:
                 if kind or _has_power(offer)
             },
         )
-        refuse(list(_twice(made.ids)))
+        refuse_repeated(made.ids)
         return made
 
     @classmethod
@@ -350,7 +350,8 @@ class FlexOffers:
                 for at in np.flatnonzero(broken)[:_SHOWN]
             ]
         offenders += _wrong_terms(spoken, slices)
-        refuse([*offenders, *_twice(halves)])
+        refuse(offenders)
+        refuse_repeated(halves)
         return compiled(
             interval=interval,
             ids=halves,
@@ -398,8 +399,8 @@ class FlexOffers:
                 ),
             ),
             default=Default(tuple(default.tolist()), self.moment(self.default_start[number])),
-            accept_before=_EPOCH + int(self.accept_before[number]) * _MICROSECOND,
-            assign_before=_EPOCH + int(self.assign_before[number]) * _MICROSECOND,
+            accept_before=EPOCH + int(self.accept_before[number]) * _MICROSECOND,
+            assign_before=EPOCH + int(self.assign_before[number]) * _MICROSECOND,
             offered_by=self.offered_by[number] or "",
             pod_id=self.pods[number],
             start_after=self.moment(self.earliest[number]),
@@ -448,9 +449,9 @@ class FlexOffers:
         offsets = offsets_of(self.slices[chosen])
         places = np.repeat(self.offsets[chosen] - offsets[:-1], self.slices[chosen])
         places += np.arange(offsets[-1])
-        taken: dict[str, Any] = {name: getattr(self, name)[chosen] for name in _BY_ROW}
-        taken |= {name: getattr(self, name).take(chosen) for name in _CODED}
-        taken |= {name: getattr(self, name)[places] for name in _BY_SLICE}
+        taken: dict[str, Any] = {name: getattr(self, name)[chosen] for name in BY_ROW}
+        taken |= {name: getattr(self, name).take(chosen) for name in CODED}
+        taken |= {name: getattr(self, name)[places] for name in BY_SLICE}
         return replace(
             self,
             **taken,
@@ -475,10 +476,10 @@ class FlexOffers:
         first = np.cumsum([0, *(len(part) for part in given)])
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in given])
-            for name in (*_BY_ROW, *_BY_SLICE)
+            for name in (*BY_ROW, *BY_SLICE)
         }
         joined |= {
-            name: Coded.concatenated([getattr(one, name) for one in given]) for name in _CODED
+            name: Coded.concatenated([getattr(one, name) for one in given]) for name in CODED
         }
         return replace(
             given[0],
@@ -497,12 +498,12 @@ class FlexOffers:
         return moment_of(int(number), self.interval)
 
 
-_BY_ROW = (
+BY_ROW = (
     "ids", "earliest", "latest", "default_start", "accept_before", "assign_before", "kinds",
     "directions",
 )  # fmt: skip
-_BY_SLICE = ("default", "down", "up")
-_CODED = ("terms", "pods", "locations", "offered_by")
+BY_SLICE = ("default", "down", "up")
+CODED = ("terms", "pods", "locations", "offered_by")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -527,7 +528,7 @@ class Schedules:
         """
         listed = list(schedules)
         for number, one in enumerate(listed):
-            if one.start.tzinfo is None or (one.start - _EPOCH) % interval:
+            if one.start.tzinfo is None or (one.start - EPOCH) % interval:
                 raise InvalidInput.field(
                     f"/{number}/start", "onTheGrid", "It must lie on the grid of the interval."
                 )
@@ -614,7 +615,8 @@ def offsets_of(lengths: Ints) -> Ints:
     return offsets
 
 
-def _halves(ids: Iterable[UUID]) -> NDArray[np.uint64]:
+def halves_of(ids: Iterable[UUID]) -> NDArray[np.uint64]:
+    """Return UUIDs as columns of their halves, the high ones first."""
     joined = b"".join(one.bytes for one in ids)
     return np.frombuffer(joined, dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
@@ -627,11 +629,11 @@ def _random_ids(rows: int) -> NDArray[np.uint64]:
     return ids
 
 
-def _twice(ids: NDArray[np.uint64]) -> Iterator[FieldError]:
-    order = np.lexsort((ids[:, 1], ids[:, 0]))
-    again = (ids[order[1:]] == ids[order[:-1]]).all(axis=1)
-    for row in sorted(order[1:][again].tolist())[:_SHOWN]:
-        yield FieldError(f"/{row}/id", "uniqueItems", "Another offer has this id.")
+def refuse_repeated(ids: NDArray[np.uint64]) -> None:
+    """Raise InvalidInput when an id is there twice."""
+    row = kernels.repeated(ids)
+    if row >= 0:
+        raise InvalidInput.field(f"/{row}/id", "uniqueItems", "An offer before it has this id.")
 
 
 def _whole(name: str, values: ArrayLike) -> Ints:

@@ -33,11 +33,13 @@ class Grouping:
 
     Their earliest starts (their default starts when aligned by the baseline) are at most
     start_tolerance apart, and so is their time flexibility with flexibility_tolerance (by the
-    baseline: both how much earlier and how much later than it they can start). They have the same
-    location and direction when asked for. Slices of several intervals or of different prices, and
-    what is not plain, start at the same time, tolerance or not. With by_price, a step per kWh, their dearest slices lie
-    within one step, and the aggregate has its upper end as its price: never less than a member's.
-    Without it, only the same prices go together.
+    baseline: both how much earlier and how much later than it they can start). Where slices take
+    several intervals or differ in price, and where an offer is not plain, members start at the same
+    time, tolerance or not. They have the same location and direction when asked for.
+
+    Without by_price only the same prices go together. With it, a step per kWh, the dearest slices
+    of members lie within one step, and its upper end is the price of the aggregate: a deviation
+    never costs less than those that it is made of.
 
     More than max_size members are cut into parts of max_size, by ascending id, the last part having
     what is left. The aggregates are offered_by whoever aggregates.

@@ -33,6 +33,31 @@ def survey(offsets: Array, default: Array, down: Array, up: Array) -> tuple[Arra
 
 
 @njit(cache=True, nogil=True)
+def repeated(ids: Array) -> int:
+    """Return the first row whose id is that of a row before it, or -1."""
+    size = 16
+    while size < 2 * len(ids):
+        size *= 2
+    table = np.full(size, -1, np.int32)
+    for row in range(len(ids)):
+        at = hash_of(ids[row, 0], ids[row, 1]) & (size - 1)
+        while table[at] >= 0:
+            if ids[table[at], 0] == ids[row, 0] and ids[table[at], 1] == ids[row, 1]:
+                return row
+            at = (at + 1) & (size - 1)
+        table[at] = row
+    return -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def hash_of(high: Whole, low: Whole) -> np.int64:
+    """Return a hash of a UUID by its halves, not negative."""
+    mixed = (np.uint64(high) ^ np.uint64(low) >> np.uint64(31)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(29) ^ np.uint64(low)) * np.uint64(0xBF58476D1CE4E5B9)
+    return np.int64(mixed >> np.uint64(20))
+
+
+@njit(cache=True, nogil=True)
 def assign(
     baseline: bool,
     start_width: int,
