@@ -1,1 +1,1 @@
-"""A marketplace and two platforms that integrate by themselves, on real meter data."""
+"""A marketplace and three platforms that integrate by themselves, on real meter data."""

@@ -1,4 +1,4 @@
-"""`python -m examples.demo`: two platforms integrate by themselves, before the reader's eyes."""
+"""`python -m examples.demo`: platforms integrate by themselves, before the reader's eyes."""
 
 import shutil
 import sys
@@ -25,7 +25,7 @@ def demo(
         Path, typer.Option(help="The folder for databases, logs and the page; emptied first.")
     ] = OUTPUT,
 ) -> None:
-    """Run a marketplace and two platforms, and leave a page about what happened."""
+    """Run a marketplace and three platforms, and leave a page about what happened."""
     console = Console(highlight=False, soft_wrap=True)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)

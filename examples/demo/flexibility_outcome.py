@@ -9,6 +9,8 @@ from uuid import UUID
 import numpy as np
 
 from examples.demo.report import AggregateRow, Check, Figure, FlexibilityDay, HourRow, Shape
+from examples.devices.households import read_households
+from examples.flexibility import HOUSEHOLDS
 from examples.planning import Plan, cost, eur_per_wh, plan
 from mpp_sdk.contracts.flexoffer.models import Bill, FlexOfferState, KeyFigures
 from mpp_sdk.flexoffer.exchange.store import ReceivedFlexOffer
@@ -18,11 +20,21 @@ from mpp_sdk.flexoffer.timeseries import total
 
 DAY = timedelta(days=1)
 SHOWN = "HOUSEHOLD-A"
-_DEVICES = {
-    "ev": ("electric vehicle", "A total of energy, within a block that can be moved."),
-    "heat-pump": ("heat pump", "What it may use depends on what it has used."),
-    "battery": ("battery", "It charges, or serves the household's own load: below zero."),
-    "dishwasher": ("dishwasher", "One of two programs, uninterrupted."),
+_ONE_AND_MANY = {
+    "ev": ("electric vehicle", "electric vehicles"),
+    "heat-pump": ("heat pump", "heat pumps"),
+    "battery": ("battery", "batteries"),
+    "dishwasher": ("dishwasher", "dishwashers"),
+}
+_STATED = {
+    f"{one.pod}/{name}": device.stated
+    for one in read_households(HOUSEHOLDS)
+    for name, device in (
+        ("ev", one.ev),
+        ("heat-pump", one.heat_pump),
+        ("battery", one.battery),
+        ("dishwasher", one.dishwasher),
+    )
 }
 
 
@@ -106,6 +118,15 @@ def flexibility_day(outcome: Outcome) -> FlexibilityDay:
         aggregates=aggregates,
         rows=rows,
         devices=[_shape(outcome, offer) for offer in outcome.offers if offer.pod_id == SHOWN],
+        projections=[
+            Figure(
+                f"{one.times:,} times",
+                f"the participants: {one.variation:,.0f} kWh that can be varied in an hour,"
+                f" {one.traded:,.0f} kWh of it used",
+            )
+            for one in outcome.key_figures.projections
+        ],
+        assumption=outcome.key_figures.projections[0].assumption,
     )
 
 
@@ -176,21 +197,15 @@ def _figures(outcome: Outcome) -> list[Figure]:
     levels = [hour.adaptability for hour in hours if hour.adaptability is not None]
     return [
         Figure(
-            f"{len(outcome.offers)} → {len(outcome.plan.aggregated)}", "flex-offers, and aggregates"
+            f"{len(outcome.offers)} → {len(outcome.plan.aggregated)}", "flex-offers, aggregates"
         ),
+        Figure(f"{before:.2f} → {after:.2f} €", "for the energy, by baselines and by schedules"),
+        Figure(f"{moved:.1f} kWh", "adaptation that was planned, hour by hour"),
+        Figure(f"{done:.1f} kWh", "adaptation that was measured"),
         Figure(
-            f"{before:.2f} → {after:.2f} EUR", "what the energy costs, by baseline and by schedule"
+            f"{max(levels, default=0):.0%}", "adaptability of the best hour, of the peak demand"
         ),
-        Figure(f"{moved:.1f} kWh", "of deviation from the baseline asked for, hour by hour"),
-        Figure(f"{done:.1f} kWh", "of deviation measured"),
-        Figure(
-            f"{max(levels):.0%}" if levels else "none",
-            "of the peak demand can be varied in the best hour",
-        ),
-        Figure(
-            f"{outcome.bill.payable} {outcome.bill.currency}",
-            "the aggregator's bill to itself: what it pays for the day's flexibility",
-        ),
+        Figure(f"{outcome.bill.payable} €", "on the aggregator's bill for the day's flexibility"),
     ]
 
 
@@ -198,7 +213,7 @@ def _shape(outcome: Outcome, offer: FlexOffer) -> Shape:
     schedule = outcome.commands[offer.id]
     return Shape(
         _name([offer]),
-        _DEVICES[_device(offer)][1],
+        _STATED[offer.offered_by],
         outcome.begin,
         offer,
         schedule,
@@ -217,16 +232,12 @@ def _together(
     return [sums[moment] for moment in sorted(sums)]
 
 
-def _device(offer: FlexOffer) -> str:
-    return offer.offered_by.rpartition("/")[2]
-
-
 def _name(members: Sequence[FlexOffer]) -> str:
     first = members[0]
-    kind = _DEVICES[_device(first)][0]
+    one, many = _ONE_AND_MANY[first.offered_by.rpartition("/")[2]]
     if len(members) > 1:
-        return f"{len(members)} {kind}s"
-    return f"{(first.pod_id or '').replace('HOUSEHOLD-', 'Household ')}: {kind}"
+        return f"{len(members)} {many}"
+    return f"{(first.pod_id or '').replace('HOUSEHOLD-', 'Household ')}: {one}"
 
 
 def _shown(difference: float) -> float:

@@ -2,25 +2,25 @@
 
 import runpy
 import sys
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import Self
 
 from mpp_sdk import clock
 
 
-def set_on(by: timedelta) -> None:
-    """Let the one source of the present moment be ahead, from now on and in all of the process."""
+@dataclass(frozen=True)
+class Ahead:
+    """Stands in for `datetime` where the present moment comes from."""
 
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            moment = datetime.now(tz) + by
-            return cls.combine(moment.date(), moment.timetz())
+    by: timedelta
 
-    clock.datetime = Later  # type: ignore[attr-defined, unused-ignore]
+    def now(self, tz: tzinfo | None = None) -> datetime:
+        """Return a moment that is ahead of the present one."""
+        return datetime.now(tz) + self.by
 
 
 if __name__ == "__main__":
-    _, seconds, module, *sys.argv[1:] = sys.argv
-    set_on(timedelta(seconds=float(seconds)))
+    _, seconds, module, *rest = sys.argv
+    sys.argv[1:] = rest
+    vars(clock)["datetime"] = Ahead(timedelta(seconds=float(seconds)))
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -103,10 +103,10 @@ def _corridor(profile: Profile) -> tuple[list[float], list[float]]:
 
 def _frame(axes: _Axes, label: str, unit: str) -> Picture:
     picture = Picture(_HEIGHT, label, _WIDTH)
-    for value in sorted({axes.low, 0.0, axes.high}):
+    for value in sorted({axes.low, 0.0, axes.high}, key=round):
         y = axes.y(value)
         picture.add("line", class_="grid", x1=_LEFT, x2=_RIGHT, y1=y, y2=y)
-        number = f"{value:,.0f}"
+        number = f"{round(value):,}"
         picture.add("text", number, class_="tick", text_anchor="end", x=_LEFT - 5, y=y + 4)
     for part in range(_HOURS // 6 + 1):
         at = axes.begin + part * _TICK

@@ -128,6 +128,8 @@ class FlexibilityDay:
     aggregates: Sequence[Shape]
     rows: Sequence[AggregateRow]
     devices: Sequence[Shape]
+    projections: Sequence[Figure]
+    assumption: str
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,14 @@ class Battery:
     charge: float = 0.5
     price: Decimal = Decimal("0.04")
 
+    @property
+    def stated(self) -> str:
+        """Its parameters in a sentence."""
+        return (
+            f"{self.capacity_wh / 1_000:g} kWh, {self.max_w / 1_000:g} kW, {self.charge:.0%} full"
+            " when the day begins and no less when it ends; it serves the household's load at most."
+        )
+
     def offer(self, day: Day) -> FlexOffer:
         """Return a day of charging and discharging; by default it does neither.
 

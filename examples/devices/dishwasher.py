@@ -24,6 +24,12 @@ class Dishwasher:
     ready: time = time(6, 30)
     price: Decimal = Decimal("0.02")
 
+    @property
+    def stated(self) -> str:
+        """Its parameters in a sentence."""
+        energies = " or ".join(f"{sum(program) / 1_000:g} kWh" for program in self.programs)
+        return f"One of {len(self.programs)} programs, {energies}, ready by {self.ready:%H:%M}."
+
     def offer(self, day: Day) -> FlexOffer:
         """Return one profile per program, to be started between dinner and the night's end."""
         profiles = tuple(

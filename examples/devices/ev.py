@@ -23,6 +23,15 @@ class ElectricVehicle:
     block: timedelta = timedelta(hours=5)
     price: Decimal = Decimal("0.02")
 
+    @property
+    def stated(self) -> str:
+        """Its parameters in a sentence."""
+        hours = self.block / timedelta(hours=1)
+        return (
+            f"{self.charger_w / 1_000:g} kW, {self.km_a_day} km a day at {self.wh_per_km} Wh; it"
+            f" charges within {hours:g} h in a row, from the evening's to the morning's first load."
+        )
+
     def offer(self, day: Day) -> FlexOffer:
         """Return a total of energy to be had within a block that can be moved over the night.
 

@@ -27,6 +27,15 @@ class HeatPump:
     heat_per_k: float = 0.07
     price: Decimal = Decimal("0.03")
 
+    @property
+    def stated(self) -> str:
+        """Its parameters in a sentence."""
+        return (
+            f"{self.max_w / 1_000:g} kW; below {self.heats_below_c:g} °C the house loses"
+            f" {self.loss_w_per_k} W/K; it stores {self.wh_per_k / 1_000:g} kWh/K and may be"
+            f" {self.band_k:g} K off."
+        )
+
     def offer(self, day: Day) -> FlexOffer:
         """Return a day in which what is used by when stays near to what the weather asks for.
 
