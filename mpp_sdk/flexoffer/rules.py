@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from mpp_sdk.errors import FieldError, InvalidInput
@@ -59,10 +60,6 @@ def check_deadlines(offer: "FlexOffer", now: datetime) -> None:
     ):
         if deadline <= now:
             errors.append(FieldError(f"/{name}", "inTheFuture", "This deadline has passed."))
-        if deadline > starts.latest and offer.start_before is not None:
-            errors.append(
-                FieldError(f"/{name}", "beforeLatestStart", "This is after the latest start.")
-            )
     if starts.latest < offer.round_down(now):
         errors.append(FieldError("/startBefore", "inTheFuture", "The latest start has passed."))
     refuse(errors)
@@ -132,6 +129,8 @@ def _profile(pointer: str, profile: Profile, interval: timedelta) -> Iterator[Fi
         yield FieldError(f"{pointer}/lead", "range", "It must be less than the profile is long.")
     broken = False
     for number, part in enumerate(slices):
+        if _is_plain(part):
+            continue
         for error in _slice(f"{pointer}/slices/{number}", part, interval):
             broken = True
             yield error
@@ -151,12 +150,29 @@ def _profile(pointer: str, profile: Profile, interval: timedelta) -> Iterator[Fi
             yield from _polygon(f"{pointer}/dependencies/{number}", polygon)
 
 
+def _is_plain(part: Slice) -> bool:
+    """Return whether a slice is right and has two bounds only, as nearly all have: it is quick."""
+    return (
+        -EXACT_WH < part.lower <= part.upper < EXACT_WH
+        and part.duration >= 1
+        and part.price is None
+        and part.min_power is None
+        and part.max_power is None
+        and not part.options
+    )
+
+
 def _slice(pointer: str, part: Slice, interval: timedelta) -> Iterator[FieldError]:
     if part.duration < 1:
         yield FieldError(f"{pointer}/duration", "positive", "A slice takes at least one interval.")
         return
     energies = {"lower": part.lower, "upper": part.upper}
     energies |= {f"options/{number}": one for number, one in enumerate(part.options)}
+    powers = {"minPower": part.min_power, "maxPower": part.max_power}
+    for name, number in (energies | powers).items():
+        if not (number is None or isinstance(number, Integral)):
+            yield FieldError(f"{pointer}/{name}", "whole", "It must be a whole number.")
+            return
     for name, energy in energies.items():
         if abs(energy) >= EXACT_WH:
             yield FieldError(f"{pointer}/{name}", "exact", "It is too large to be exact to 1 Wh.")
@@ -285,6 +301,11 @@ def _default(offer: "FlexOffer") -> Iterator[FieldError]:
     profile = offer.profiles[default.profile]
     if len(default.energies) != len(profile.slices):
         yield FieldError("/default/energies", "onePerSlice", "There must be one per slice.")
+        return
+    fractions = [at for at, one in enumerate(default.energies) if not isinstance(one, Integral)]
+    for number in fractions:
+        yield FieldError(f"/default/energies/{number}", "whole", "It must be whole Wh.")
+    if fractions:
         return
     from mpp_sdk.flexoffer.feasibility import energy_violations
 

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import (
     ColumnElement,
     Row,
@@ -661,7 +662,7 @@ def _change(row: Row[Any]) -> FlexOfferChange:
 
 
 def _dump(document: Json) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return to_json(document).decode()
 
 
 def _chunks(items: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
