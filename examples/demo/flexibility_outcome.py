@@ -1,6 +1,6 @@
 """What came of the flex-offers of a day, and whether all that must hold does."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -69,44 +69,16 @@ class Outcome:
         The largest of all intervals.
         """
         aggregation = self.plan.aggregation
-        one = aggregation.aggregates[aggregate], self.plan.aggregated[aggregate]
+        whole = aggregation.aggregates[aggregate], self.plan.aggregated[aggregate]
         members = [self.offers[int(member)] for member in aggregation.members(aggregate)]
-        theirs = [(offer, self.commands[offer.id]) for offer in members]
+        theirs = [(one, self.commands[one.id]) for one in members if one.id in self.commands]
         interval = members[0].interval
-        sums = [total(some, self.begin, self.begin + DAY, interval) for some in ([one], theirs)]
+        sums = [total(some, self.begin, self.begin + DAY, interval) for some in ([whole], theirs)]
         return float(np.abs(sums[0].values - sums[1].values).max())
 
 
 def flexibility_day(outcome: Outcome) -> FlexibilityDay:
     """Return what the page shows of it."""
-    aggregation = outcome.plan.aggregation
-    lost = aggregation.lost
-    rows, aggregates = [], []
-    for number, one in enumerate(aggregation.aggregates):
-        members = [outcome.offers[int(member)] for member in aggregation.members(number)]
-        schedule = outcome.plan.aggregated[number]
-        rows.append(
-            AggregateRow(
-                name=_name(members),
-                members=len(members),
-                kept=float(lost.kept[number]),
-                lost_time=float(lost.time[number]) * one.interval / timedelta(hours=1),
-                energy=schedule.total / 1_000,
-                difference=_shown(outcome.difference(number)),
-                note=next(
-                    (
-                        left.reason
-                        for left in aggregation.left_out
-                        if left.index in aggregation.members(number)
-                    ),
-                    "",
-                ),
-            )
-        )
-        if len(members) > 1:
-            note = f"{len(members)} flex-offers as one, with one schedule."
-            measured = _together(outcome, members, schedule)
-            aggregates.append(Shape(_name(members), note, outcome.begin, one, schedule, measured))
     return FlexibilityDay(
         begin=outcome.begin,
         prices=eur_per_wh,
@@ -115,8 +87,8 @@ def flexibility_day(outcome: Outcome) -> FlexibilityDay:
             HourRow(hour.start, hour.baseline, hour.scheduled, hour.measured)
             for hour in outcome.key_figures.hours
         ],
-        aggregates=aggregates,
-        rows=rows,
+        aggregates=list(_aggregates(outcome)),
+        rows=sorted(_rows(outcome), key=lambda row: -row.members),
         devices=[_shape(outcome, offer) for offer in outcome.offers if offer.pod_id == SHOWN],
         projections=[
             Figure(
@@ -128,6 +100,38 @@ def flexibility_day(outcome: Outcome) -> FlexibilityDay:
         ],
         assumption=outcome.key_figures.projections[0].assumption,
     )
+
+
+def _members(outcome: Outcome, aggregate: int) -> list[FlexOffer]:
+    return [outcome.offers[int(row)] for row in outcome.plan.aggregation.members(aggregate)]
+
+
+def _aggregates(outcome: Outcome) -> Iterator[Shape]:
+    """Yield the aggregates of more than one flex-offer."""
+    for number, one in enumerate(outcome.plan.aggregation.aggregates):
+        members = _members(outcome, number)
+        if len(members) > 1:
+            schedule = outcome.plan.aggregated[number]
+            note = f"{len(members)} flex-offers as one, with one schedule."
+            measured = _together(outcome, members)
+            yield Shape(_name(members), note, outcome.begin, one, schedule, measured)
+
+
+def _rows(outcome: Outcome) -> Iterator[AggregateRow]:
+    aggregation = outcome.plan.aggregation
+    lost = aggregation.lost
+    alone = {outcome.offers[one.index].id: one.reason for one in aggregation.left_out}
+    for number, one in enumerate(aggregation.aggregates):
+        members = _members(outcome, number)
+        yield AggregateRow(
+            name=_name(members),
+            members=len(members),
+            kept=float(lost.kept[number]),
+            lost_time=float(lost.time[number]) * one.interval / timedelta(hours=1),
+            energy=outcome.plan.aggregated[number].total / 1_000,
+            difference=_shown(outcome.difference(number)),
+            note=alone.get(members[0].id, ""),
+        )
 
 
 def check_flexibility(outcome: Outcome, *, allowed: Collection[str]) -> list[Check]:
@@ -221,9 +225,7 @@ def _shape(outcome: Outcome, offer: FlexOffer) -> Shape:
     )
 
 
-def _together(
-    outcome: Outcome, members: Sequence[FlexOffer], schedule: Schedule
-) -> Sequence[float]:
+def _together(outcome: Outcome, members: Sequence[FlexOffer]) -> Sequence[float]:
     """Return what was measured of members together, from the start of the aggregate's schedule."""
     sums: dict[datetime, float] = {}
     for offer in members:

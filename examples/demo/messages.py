@@ -16,8 +16,8 @@ MARKETPLACE = Participant("marketplace", "Flexagora", "the marketplace")
 PROVIDER_PLATFORM = Participant("provider-platform", "Crevillent Distribution", "its platform")
 PROVIDER = Participant("provider", "Crevillent Distribution", "its people")
 
-HOME_PLATFORM = Participant("home-platform", "Vinalopó Home Energy", "its platform")
-HOME = Participant("home", "Vinalopó Home Energy", "its people")
+HOME_PLATFORM = Participant("home-platform", "Vinalopó Homes", "its platform")
+HOME = Participant("home", "Vinalopó Homes", "its people")
 
 PARTICIPANTS = (
     REQUESTER,

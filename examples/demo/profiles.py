@@ -13,6 +13,7 @@ from mpp_sdk.flexoffer.model import Profile, spread
 _WIDTH, _HEIGHT = 400, 196
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 392, 26, 158
 _HOURS = 24
+_LETTER = 12  # how high a line of text is
 _TICK = timedelta(hours=6)
 
 Prices = Callable[[datetime], float]
@@ -103,11 +104,14 @@ def _corridor(profile: Profile) -> tuple[list[float], list[float]]:
 
 def _frame(axes: _Axes, label: str, unit: str) -> Picture:
     picture = Picture(_HEIGHT, label, _WIDTH)
-    for value in sorted({axes.low, 0.0, axes.high}, key=round):
+    told: list[float] = []
+    for value in (0.0, axes.high, axes.low):
         y = axes.y(value)
-        picture.add("line", class_="grid", x1=_LEFT, x2=_RIGHT, y1=y, y2=y)
-        number = f"{round(value):,}"
-        picture.add("text", number, class_="tick", text_anchor="end", x=_LEFT - 5, y=y + 4)
+        if all(abs(y - other) >= _LETTER for other in told):
+            told.append(y)
+            picture.add("line", class_="grid", x1=_LEFT, x2=_RIGHT, y1=y, y2=y)
+            number = f"{round(value):,}"
+            picture.add("text", number, class_="tick", text_anchor="end", x=_LEFT - 5, y=y + 4)
     for part in range(_HOURS // 6 + 1):
         at = axes.begin + part * _TICK
         anchor = "end" if part == _HOURS // 6 else "middle"
