@@ -35,17 +35,26 @@ def read_json(data: bytes) -> Any:
         _refuse("json", f"The body is not JSON: {error.msg} at character {error.pos}.")
     except RecursionError:
         _refuse("depth", f"The body is nested deeper than {MAX_DEPTH}.")
-    if _may_be_unsafe(text):
-        _check(value)
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    # Being UTF-8 and JSON, it can hold NUL and surrogates only as escapes.
+    if _ESCAPED_UNSAFE.search(text) is not None:
+        _check_characters(value)
     return value
 
 
-def _may_be_unsafe(text: str) -> bool:
-    """Return whether a JSON text could hold what is refused, so that its values must be looked at.
-
-    Being UTF-8 and JSON, it can hold NUL and surrogates only as escapes.
-    """
-    return _ESCAPED_UNSAFE.search(text) is not None or text.count("[") + text.count("{") > MAX_DEPTH
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            part
+            for node in level
+            for part in (node.values() if isinstance(node, dict) else node)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return
+    _refuse("depth", f"The body is nested deeper than {MAX_DEPTH}.")
 
 
 def _refuse(rule: str, detail: str) -> NoReturn:
@@ -88,28 +97,23 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _check(value: Any) -> None:
+def _check_characters(value: Any) -> None:
     errors: list[FieldError] = []
-    pending: list[tuple[Any, str, int]] = [(value, "", 1)]
+    pending: list[tuple[Any, str]] = [(value, "")]
     while pending:
-        node, pointer, depth = pending.pop()
+        node, pointer = pending.pop()
         if isinstance(node, str):
             if not is_safe_text(node):
                 detail = "A text must have no NUL character and no lone surrogate."
                 errors.append(FieldError(pointer, "characters", detail))
-            continue
-        if not isinstance(node, dict | list):
-            continue
-        if depth > MAX_DEPTH:
-            _refuse("depth", f"The body is nested deeper than {MAX_DEPTH}.")
-        if isinstance(node, dict):
+        elif isinstance(node, dict):
             if not all(is_safe_text(key) for key in node):
                 detail = "A key must have no NUL character and no lone surrogate."
                 errors.append(FieldError(pointer, "characters", detail))
                 continue
-            pending += [(v, f"{pointer}/{escape(k)}", depth + 1) for k, v in node.items()]
-        else:
-            pending += [(v, f"{pointer}/{i}", depth + 1) for i, v in enumerate(node)]
+            pending += [(v, f"{pointer}/{escape(k)}") for k, v in node.items()]
+        elif isinstance(node, list):
+            pending += [(v, f"{pointer}/{i}") for i, v in enumerate(node)]
     if errors:
         raise InvalidInput("The body has characters that are refused.", errors)
 
