@@ -153,7 +153,9 @@ def _profile(pointer: str, profile: Profile, interval: timedelta) -> Iterator[Fi
 def _is_plain(part: Slice) -> bool:
     """Return whether a slice is right and has two bounds only, as nearly all have: it is quick."""
     return (
-        -EXACT_WH < part.lower <= part.upper < EXACT_WH
+        type(part.lower) is int
+        and type(part.upper) is int
+        and -EXACT_WH < part.lower <= part.upper < EXACT_WH
         and part.duration >= 1
         and part.price is None
         and part.min_power is None
