@@ -169,6 +169,8 @@ def test_an_hour_that_clocks_show_twice_counts_with_its_mean() -> None:
     # On the day itself both of them are expected to be as that hour was.
     expected = most_probable(autumn, first, first + 3 * HOUR)
     assert expected.consumption.values.tolist() == [1_002_000, 1_002_000, 1_003_000]
+    # The first of the two is no past day for the second one.
+    assert sunday not in most_probable(autumn, second, second + HOUR).days
     # And later the day counts once.
     differing = changed(autumn, (first, 1_002_100), (second, 1_002_300))
     next_one = at(sunday + 7 * DAY, 2)
@@ -206,6 +208,25 @@ def test_a_load_that_follows_the_temperature_is_expected_by_it() -> None:
     assert without.expectation.error.root_mean_square > 50
 
 
+def test_a_past_day_is_predicted_by_the_others_alone() -> None:
+    odd = EVENING - 7 * DAY
+    known = warming(np.random.default_rng(3))
+    value = known.consumption.between(odd, odd + HOUR).values[0]
+    found = evaluate(changed(known, (odd, value + 9_000)), EVENING, EVENING + HOUR, 0.95)
+    # All the others lie on the line, so that the odd day is off by all that is odd of it.
+    assert found.band.lower == pytest.approx(found.total - 9_000, abs=50)
+
+
+def test_what_a_past_day_says_of_the_adjustment_is_not_used_for_itself() -> None:
+    odd = EVENING - 7 * DAY
+    known = history(levels(np.random.default_rng(1)))
+    mild = TimeSeries(FIRST, HOUR, np.full(24 * DAYS, 18.0))
+    high = changed(known, *((odd - n * HOUR, 4_000.0) for n in range(2, 5)))
+    found = evaluate(replace(high, temperature=mild), EVENING, EVENING + HOUR, 0.95)
+    # By the others it would have stayed some 3,000 high, which it did not.
+    assert found.band.upper > found.total + 2_000
+
+
 def test_days_without_temperature_are_left_out_and_today_needs_one() -> None:
     known = warming(np.random.default_rng(3))
     assert known.temperature is not None
@@ -239,6 +260,8 @@ def test_the_band_covers_the_truth_as_often_as_it_says(noise: str, coverage: flo
         found = evaluate(history(truth), EVENING, EVENING + 2 * HOUR, coverage)
         covered.append(found.band.lower <= change <= found.band.upper)
         stated.append(found.band.coverage)
+    one = evaluate(history(truth), EVENING, EVENING + HOUR, coverage)
+    assert [*one.lower.values, *one.upper.values] == [one.band.lower, one.band.upper]
     assert coverage <= stated[0] < coverage + 0.05
     deviation = (stated[0] * (1 - stated[0]) / worlds) ** 0.5
     # Days that are averaged over days they share are a little less than independent.

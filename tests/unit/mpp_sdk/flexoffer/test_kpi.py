@@ -84,10 +84,11 @@ def test_variations_add_up_and_are_set_beside_the_peak() -> None:
     assert Adaptability(TEN, 0.006, 0.0).level is None
 
 
-def test_the_wider_of_two_profiles_counts() -> None:
-    one = offer(Profile((Slice(0, 1_000),)), Profile((Slice(-500, 0),)), default=[0])
-    (found,) = adaptability([one], TEN, TEN + HOUR, 1.0, NOW)
-    assert found.variation == pytest.approx(0.0015)
+def test_an_hour_can_take_the_least_of_one_profile_and_the_most_of_another() -> None:
+    more, less = Profile((Slice(0, 1_000),)), Profile((Slice(-500, 0),))
+    for profiles in ((more, less), (less, more)):
+        (found,) = adaptability([offer(*profiles, default=[0])], TEN, TEN + HOUR, 1.0, NOW)
+        assert found.variation == pytest.approx(0.0015)
 
 
 def test_a_polytope_bounds_what_counts_in_an_hour() -> None:

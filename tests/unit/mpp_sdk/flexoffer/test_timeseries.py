@@ -94,7 +94,8 @@ def test_between_takes_the_intervals_that_begin_within() -> None:
     found = one.between(TEN + minute, TEN + QUARTER + minute)
     assert found.start == TEN + QUARTER
     assert same(found, 2)
-    assert len(one.between(TEN, TEN)) == 0
+    assert same(one.between(TEN, TEN + minute), 1)
+    assert len(one.between(TEN + minute, TEN + QUARTER)) == len(one.between(TEN, TEN)) == 0
     assert same(one.between(TEN + HOUR, TEN + HOUR + QUARTER), NAN)
 
 
