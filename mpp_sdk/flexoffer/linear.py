@@ -3,6 +3,7 @@
 x are the energies of the slices. All is in kWh here, as polytopes and polygons are written.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -84,21 +85,32 @@ def half_planes(polygon: Polygon) -> Floats:
     return np.vstack((planes, box))
 
 
-def best(profile: Profile, interval: timedelta, prices: Floats) -> tuple[float, ...] | None:
-    """Return energies, in kWh, that make the most of prices; nothing when none are feasible.
+def solve(
+    prices: Floats, rows: Rows, within: Sequence[tuple[float | None, float | None]]
+) -> Floats | None:
+    """Return x with rows.a·x <= rows.b that makes the most of prices; nothing when there is none.
 
-    Options are not looked at.
+    within bounds each x; nothing when what prices make has no bound, either.
     """
-    rows, (lower, upper) = constraints(profile), bounds(profile, interval)
     solution = linprog(
         -prices,
         A_ub=rows.a if len(rows.b) else None,
         b_ub=rows.b if len(rows.b) else None,
-        bounds=list(zip(lower.tolist(), upper.tolist(), strict=True)),
+        bounds=list(within),
         method="highs",
         options={"primal_feasibility_tolerance": _EXACT, "dual_feasibility_tolerance": _EXACT},
     )
-    return None if solution.x is None else tuple(solution.x.tolist())
+    return None if solution.x is None else np.asarray(solution.x)
+
+
+def best(profile: Profile, interval: timedelta, prices: Floats) -> Floats | None:
+    """Return energies, in kWh, that make the most of prices; nothing when none are feasible.
+
+    Options are not looked at.
+    """
+    lower, upper = bounds(profile, interval)
+    within = list(zip(lower.tolist(), upper.tolist(), strict=True))
+    return solve(prices, constraints(profile), within)
 
 
 def price_curves(slices: int) -> Floats:
@@ -113,5 +125,5 @@ def spread(profile: Profile, interval: timedelta) -> float:
         for sign in (1.0, -1.0):
             energies = best(profile, interval, sign * prices)
             if energies is not None:
-                total += sign * float(prices @ np.array(energies))
+                total += sign * float(prices @ energies)
     return total

@@ -1,7 +1,7 @@
 """Flex-offers whose slices have bounds, and whose energy in all has bounds too.
 
 Such a set is a generalised polymatroid, and the sum of many is one as well (A. Frank, Connections
-in Combinatorial Optimization, 2011, chapter 14): whole energies that the sum admits can be split in
+in Combinatorial Optimization, 2011): whole energies that the sum admits can be split in
 whole energies. But the sum is in general not bounds and a total again; to sum up the totals
 promises what the members cannot do. Here is the widest of some sets of that form inside of the sum.
 """

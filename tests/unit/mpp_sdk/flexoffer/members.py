@@ -64,7 +64,7 @@ def extreme(offer: FlexOffer, prices: Sequence[float]) -> tuple[float, ...]:
     """Return the energies, in Wh, that make the most of prices."""
     found = best(offer.profile, offer.interval, np.array(prices, dtype=float))
     assert found is not None
-    energies = tuple(1000 * energy for energy in found)
+    energies = tuple((1000 * found).tolist())
     if offer.profile.polytope is None and not offer.profile.dependencies:
         return tuple(float(round(energy)) for energy in energies)
     return towards(offer.profile, offer.interval, offer.default.energies, energies)

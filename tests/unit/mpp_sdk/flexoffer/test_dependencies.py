@@ -247,7 +247,7 @@ def test_devices_follow_what_they_can_do_together(
     profile = Profile(slices, dependencies=positions.polygons)
     found = best(profile, INTERVAL, np.array(data.draw(prices_for(4))))
     assert found is not None
-    parts = positions.split(np.array(found))
+    parts = positions.split(found)
     assert np.abs(parts.sum(axis=1) - found).max() < 1e-9
     reached = np.cumsum(parts, axis=0)
     for value, bound in (
