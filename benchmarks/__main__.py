@@ -17,6 +17,7 @@ from benchmarks import (
     serving,
     website,
 )
+from benchmarks.flexoffers import interface, stream
 
 Run = Callable[[bool], None]
 """Measures and prints; takes whether only a short version is wanted."""
@@ -27,6 +28,8 @@ BENCHMARKS: dict[str, Run] = {
     "clients": clients.run,
     "delivery": delivery.throughput,
     "figures": lambda quick: figures.run(quick=quick),
+    "flexoffer-interface": interface.run,
+    "flexoffer-stream": stream.run,
     "growth": delivery.growth,
     "install": install.run,
     "isolation": delivery.isolation,

@@ -1,0 +1,1 @@
+"""What flex-offers cost: their algebra, and their exchange."""
