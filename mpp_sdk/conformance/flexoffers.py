@@ -38,7 +38,7 @@ NOTICED_S = 10.0
 
 _LEADS_S = (6, 15, 40)
 """How long before its start a flex-offer comes that is to be given a schedule: ever longer."""
-_NO_SCHEDULE = (
+NO_SCHEDULE = (
     "Have the platform accept flex-offers of the kit (offeredBy CONFORMANCE-...) and give them a "
     "schedule by itself within seconds: it gave none."
 )
@@ -68,7 +68,8 @@ def draft(subject: Subject, **changes: Any) -> Draft:
 
 def soon(subject: Subject, seconds: float, **changes: Any) -> Draft:
     """Return a flex-offer that is right and starts in some seconds, in intervals of a second."""
-    start = subject.now().astimezone(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+    now = subject.now().astimezone(UTC).replace(microsecond=0)
+    start = now + timedelta(seconds=seconds + 1)  # no less, though it lies on a whole second
     return draft(
         subject,
         **{
@@ -135,10 +136,13 @@ def find(items: Sequence[Record], flex_offer_id: str) -> Record | None:
 
 
 def until(
-    subject: Subject, flex_offer_id: str, holds: Callable[[Record], bool], seconds: float
+    subject: Subject,
+    flex_offer_id: str,
+    holds: Callable[[Record], bool],
+    seconds: float | None = None,
 ) -> Record:
     """Return a flex-offer once something holds for it, or as it is when the time is over."""
-    ends_at = time.monotonic() + seconds
+    ends_at = time.monotonic() + (NOTICED_S if seconds is None else seconds)
     while True:
         found = record(subject, flex_offer_id)
         if holds(found) or time.monotonic() >= ends_at:
@@ -163,7 +167,7 @@ def scheduled(subject: Subject) -> Record:
 
     found = subject.once("scheduled flex-offer", make)
     if found is None:
-        raise NotShown(_NO_SCHEDULE)
+        raise NotShown(NO_SCHEDULE)
     return found
 
 
@@ -202,10 +206,10 @@ class Stream:
         return self._parser.last_event_id
 
     def read_until(
-        self, holds: Callable[[list[ServerSentEvent]], bool], seconds: float = NOTICED_S
+        self, holds: Callable[[list[ServerSentEvent]], bool], seconds: float | None = None
     ) -> list[ServerSentEvent]:
         """Return the events once something holds for them, or those that came in time."""
-        ends_at = time.monotonic() + seconds
+        ends_at = time.monotonic() + (NOTICED_S if seconds is None else seconds)
         while not holds(self.events) and not self._over and time.monotonic() < ends_at:
             self.read_piece(ends_at - time.monotonic())
         return self.events

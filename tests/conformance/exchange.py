@@ -9,18 +9,19 @@ from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 import requests
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from mpp_sdk import clock
 from mpp_sdk.client import api_key
-from mpp_sdk.conformance import Credentials, Run, Target, cases_of, run
+from mpp_sdk.conformance import Credentials, Run, Target, cases_of, flexoffers, run
 from mpp_sdk.conformance.samples import sample_of
 from mpp_sdk.conformance.subject import opened
 from mpp_sdk.contracts.eu_mp.models import PlatformRole
 from mpp_sdk.contracts.flexoffer.client import FlexofferClient
-from mpp_sdk.contracts.flexoffer.models import FlexOfferDraft
+from mpp_sdk.contracts.flexoffer.models import FlexOfferDraft, FlexOffersToOffer
 from mpp_sdk.flexoffer.exchange.handler import FlexOfferReceiver
 from mpp_sdk.flexoffer.terms import DelegatedTerms, FlexibilityContract
 from mpp_sdk.ids import new_id
@@ -29,6 +30,7 @@ from mpp_sdk.secrets import load_or_create_key, new_secret
 from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.subscriptions import Subscription
 from mpp_sdk.transport import AddressPolicy
+from mpp_sdk.web import streaming
 from mpp_sdk.web.contract import Contract
 from tests.conformance.faults.registry import Fault
 from tests.conformance.stage import Server
@@ -81,6 +83,8 @@ class ExchangeStage:
         """Return what comes of the cases of these ids, or of all, under a fault."""
         target = replace(self.target, **(changes or {}))  # type: ignore[arg-type]
         wanted = [one for one in cases_of(CONTRACT) if ids is None or one.id in ids]
+        if fault is not None:  # it need not be waited for so long
+            self.server.front.patch.setattr(flexoffers, "NOTICED_S", 2.0)
         with (
             nullcontext() if fault is None else self.server.front.broken_by(fault),
             opened(target, Contract.load(CONTRACT), self.server) as subject,
@@ -104,6 +108,9 @@ def exchange_staged(folder: Path, database_url: str | None = None) -> Iterator[E
         rate_limit_failures=0,
     )
     platforms: list[ReceivingPlatform] = []
+    patch = pytest.MonkeyPatch()
+    patch.setattr(streaming, "BEAT_SECONDS", 0.5)
+    patch.setattr(flexoffers, "_LEADS_S", (3, 15, 40))
 
     def make() -> ASGIApp:
         platforms.append(ReceivingPlatform(configured))
@@ -125,6 +132,7 @@ def exchange_staged(folder: Path, database_url: str | None = None) -> Iterator[E
         yield ExchangeStage(server, url, replace(target, foreign_flex_offer_id=made[-1]))
     finally:
         server.stop()
+        patch.undo()
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,8 @@ def _offered(server: Server, target: Target, subscription: _Subscribed) -> UUID 
     body = sample_of(contract, contract.by_id["offer"], target).body
     with requests.Session() as session:
         client = FlexofferClient(f"{server.url}/flexoffer/v1", session, api_key(subscription.key))
-        [told] = client.offer(FlexOfferDraft.model_validate(body)).items
+        draft = FlexOfferDraft.model_validate(body)
+        [told] = client.offer(FlexOffersToOffer(draft)).items
     return told.id
 
 

@@ -6,7 +6,7 @@ from mpp_sdk.conformance import Case, cases_of
 from mpp_sdk.conformance.registry import EVERY_CONTRACT
 
 LIST = Path(__file__).parents[2] / "docs" / "conformance-cases.md"
-_CONTRACTS = ("eu-mp", "notifications", "metering")
+_CONTRACTS = ("eu-mp", "notifications", "metering", "flexoffer")
 
 
 def cases_page() -> str:

@@ -12,6 +12,6 @@ def test_the_list_in_the_docs_is_that_of_the_kit() -> None:
 
 def test_every_case_is_in_the_list_once() -> None:
     lines = cases_page().splitlines()
-    for contract in ("eu-mp", "notifications", "metering"):
+    for contract in ("eu-mp", "notifications", "metering", "flexoffer"):
         for case in cases_of(contract):
             assert sum(line.startswith(f"| `{case.id}` |") for line in lines) == 1, case.id

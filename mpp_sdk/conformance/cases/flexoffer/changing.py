@@ -8,7 +8,6 @@ from mpp_sdk.conformance.flexoffers import (
     CONTRACT,
     DAY,
     DELETE,
-    NOTICED_S,
     PAST,
     READ,
     REPLACE,
@@ -224,9 +223,7 @@ def while_it_executes(subject: Subject) -> str:
     found = scheduled(subject)
     sleep_until(subject, found["schedule"]["start"])
     one = str(found["id"])
-    state = str(
-        until(subject, one, lambda held: held.get("state") != "ASSIGNED", NOTICED_S).get("state")
-    )
+    state = str(until(subject, one, lambda held: held.get("state") != "ASSIGNED").get("state"))
     _expect_fixed(subject, one, state)
     return f"It was {state}, and answered 409."
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from mpp_sdk.conformance.flexoffers import (
     CONTRACT,
-    NOTICED_S,
     SECOND,
     Record,
     as_kwh,
@@ -42,10 +41,10 @@ def deadlines(subject: Subject) -> str:
     states = []
     for one in made:
         sleep_until(subject, record(subject, one)["offer"]["acceptBefore"])
-        found = until(subject, one, lambda held: held.get("state") != "OFFERED", NOTICED_S)
+        found = until(subject, one, lambda held: held.get("state") != "OFFERED")
         _expect_moved(subject, found, "acceptBefore", ("OFFERED",))
         sleep_until(subject, found["offer"]["assignBefore"])
-        found = until(subject, one, lambda held: held.get("state") != "ACCEPTED", NOTICED_S)
+        found = until(subject, one, lambda held: held.get("state") != "ACCEPTED")
         _expect_moved(subject, found, "assignBefore", ("OFFERED", "ACCEPTED"))
         states.append(str(found.get("state")))
     return f"They were {', '.join(states)}."
@@ -60,9 +59,7 @@ def deadlines(subject: Subject) -> str:
 def begins(subject: Subject) -> str:
     found = scheduled(subject)
     sleep_until(subject, found["schedule"]["start"])
-    found = until(
-        subject, str(found["id"]), lambda held: held.get("state") != "ASSIGNED", NOTICED_S
-    )
+    found = until(subject, str(found["id"]), lambda held: held.get("state") != "ASSIGNED")
     subject.expect(
         found.get("state") in ("EXECUTING", "EXECUTED", "FAILED", "SETTLED"),
         f"Its schedule has begun, and it is {found.get('state')}.",

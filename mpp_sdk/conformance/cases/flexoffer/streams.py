@@ -20,7 +20,7 @@ from mpp_sdk.conformance.subject import Subject
 SILENCE_S = 20.0
 """How long a stream may be silent."""
 
-_SLACK_S = 3.0
+SLACK_S = 3.0
 _FIRST_S = 5.0
 _RESUME = "Send the events after `Last-Event-ID`, from what is stored, and then those that come."
 
@@ -133,7 +133,7 @@ def from_the_future(subject: Subject) -> str:
 def heartbeat(subject: Subject) -> str:
     with followed(subject) as stream:
         _expect_opening(subject, stream)
-        came = stream.read_piece(SILENCE_S + _SLACK_S)
+        came = stream.read_piece(SILENCE_S + SLACK_S)
     subject.expect(
         bool(came),
         f"Nothing came for {SILENCE_S:g} seconds.",
