@@ -53,11 +53,11 @@ def test_the_demonstration_succeeds_and_leaves_a_self_contained_page(tmp_path: P
         [sys.executable, "-m", "examples.demo", "--output", str(output)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=540,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    assert run.stdout.count("✓") == 6
+    assert run.stdout.count("✓") == 12
     assert "✗" not in run.stdout
     assert "flexagora serve --demo-data" in run.stdout.splitlines()[-1]
     page = (output / "report.html").read_text(encoding="utf-8")
@@ -65,8 +65,16 @@ def test_the_demonstration_succeeds_and_leaves_a_self_contained_page(tmp_path: P
     loads.feed(page)
     assert loads.found == []
     assert loads.scripts == 0
-    assert loads.pictures >= 5  # the sequence, the timelines and the load curves
-    for shown in ("service-offer/confirmed", "GRANTED", "WITHDRAWN", "HOUSEHOLD-A"):
+    assert loads.pictures >= 15  # the sequences, timelines, load curves and flex-offers
+    for shown in (
+        "service-offer/confirmed",
+        "GRANTED",
+        "WITHDRAWN",
+        "HOUSEHOLD-A",
+        "flexoffer/stream",
+        "flexoffer/measurement",
+        "Household A: heat pump",
+    ):
         assert shown in page
 
     # What the run has left is used to see that its own check can fail.

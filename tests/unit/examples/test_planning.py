@@ -27,7 +27,7 @@ def paid(offer: FlexOffer, schedule: Schedule) -> float:
     return cost(offer, schedule) + float(price(offer, schedule))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(st.data())
 def test_nothing_that_an_offer_allows_is_cheaper_than_the_plan(data: st.DataObject) -> None:
     offer = data.draw(OFFERS)

@@ -54,7 +54,7 @@ def test_a_dishwasher_runs_one_of_its_programs_after_dinner_and_is_ready_in_the_
     assert offer.start_before == datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(PRICES)
 def test_a_battery_is_never_emptier_than_empty_nor_fuller_than_full(prices: list[int]) -> None:
     offer = Battery(5_000, 2_400, charge=0.4).offer(day())
@@ -71,7 +71,7 @@ def test_a_battery_serves_the_household_and_not_the_grid() -> None:
     assert set(offer.default.energies) == {0}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(PRICES)
 def test_a_house_stays_within_its_band_and_ends_as_warm_as_it_began(prices: list[int]) -> None:
     pump = HeatPump(3_000, 100, 4_000, band_k=0.5, heat_at_0c=3.0, heat_per_k=0.0)
