@@ -291,6 +291,7 @@ class _Endpoint:
 
     def _response(self, result: Reply, exchange: Exchange) -> Response:
         if isinstance(result, StreamReply):
+            exchange.streams = True
             return result.response()
         reply = self._rendered(result, exchange)
         headers = dict(reply.headers)

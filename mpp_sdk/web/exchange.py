@@ -23,7 +23,8 @@ class Exchange:
 
     path_values are the undecoded parts of the path; arguments what the handler gets. header_values
     has every header as often as it came, headers those of a name joined (RFC 9110, 5.3). page is
-    the name of the web page that was asked for, where no contract has an operation for it.
+    the name of the web page that was asked for, where no contract has an operation for it. streams
+    says that the answer is a stream, which lasts as long as somebody follows it.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Exchange:
     event_id: str | None = None
     page: str | None = None
     status: int | None = None
+    streams: bool = False
 
 
 def open_exchange(scope: Scope) -> Exchange:

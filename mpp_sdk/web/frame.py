@@ -17,7 +17,7 @@ _OURS = frozenset({_CORRELATION_ID, _NO_SNIFFING[0]})
 _UNLESS_GIVEN = ((b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer"))
 
 Answered = Callable[[Exchange, float], None]
-"""Told of each call that was answered, and how many seconds that took."""
+"""Told of each call that was answered, and how many seconds that took: of a stream, to begin it."""
 
 
 class Frame:
@@ -49,7 +49,7 @@ class Frame:
             if trace is not None:
                 _end(trace, exchange)
             if self._answered is not None:
-                self._answered(exchange, seconds)
+                self._answered(exchange, answer.began_after if exchange.streams else seconds)
             correlation.leave(belonging)
 
 
@@ -77,11 +77,13 @@ class _Answer:
         self._exchange = exchange
         self._send = send
         self.started = False
+        self.began_after = 0.0
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Send a message of the answer on."""
         if message["type"] == "http.response.start":
             self.started = True
+            self.began_after = time.perf_counter() - self._exchange.started
             self._exchange.status = message["status"]
             message = {**message, "headers": self._headers(message.get("headers", ()))}
         elif message["type"] == "http.response.body" and self._exchange.method == "HEAD":

@@ -18,6 +18,8 @@ from mpp_sdk.web import protocol, streaming
 from mpp_sdk.web.binding import bind, methods_of
 from mpp_sdk.web.call import no_edge
 from mpp_sdk.web.contract import Contract
+from mpp_sdk.web.exchange import Exchange
+from mpp_sdk.web.frame import Answered
 from mpp_sdk.web.server import BackgroundServer, compose
 from mpp_sdk.web.streaming import StreamEnded, StreamReply, event, opening
 
@@ -98,10 +100,10 @@ class Handlers:
 
 
 @contextmanager
-def served(handlers: Handlers) -> Iterator[str]:
+def served(handlers: Handlers, answered: Answered | None = None) -> Iterator[str]:
     contract = Contract.from_document("probe", _DOCUMENT)
     bound = bind(contract, methods_of(handlers), edge=no_edge, authenticator=probe.Keys())
-    with BackgroundServer(compose([bound])) as url:
+    with BackgroundServer(compose([bound], answered=answered)) as url:
         yield url
 
 
@@ -219,6 +221,18 @@ def test_a_call_is_in_the_access_log_once_it_is_over(
         200,
         "Levante Aggregation",
     )
+
+
+def test_how_long_it_was_followed_is_no_time_that_an_answer_took(handlers: Handlers) -> None:
+    took: list[tuple[float, float]] = []
+
+    def answered(exchange: Exchange, seconds: float) -> None:
+        took.append((seconds, time.perf_counter() - exchange.started))
+
+    with served(handlers, answered) as base, closing(read(f"{base}/probe/v1/stream")):
+        time.sleep(0.3)
+    [(until_it_began, in_all)] = took
+    assert 0 < until_it_began <= in_all - 0.3
 
 
 class SlowReader:
