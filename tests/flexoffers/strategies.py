@@ -33,6 +33,7 @@ NOW = datetime(2026, 11, 22, 10, 7, 30, tzinfo=UTC)
 INTERVALS = (timedelta(minutes=5), INTERVAL, timedelta(hours=1))
 KINDS = (
     "plain",
+    "lead",
     "power",
     "total",
     "options",
@@ -42,7 +43,7 @@ KINDS = (
     "alternatives",
     "two-mode",
 )
-COMBINABLE = ("plain", "power", "total", "polytope", "dependencies", "combined")
+COMBINABLE = ("plain", "lead", "power", "total", "polytope", "dependencies", "combined")
 _LATTICE = 125
 _STEP = 0x9E3779B97F4A7C15F39CC0605CEDC835  # odd: no two multiples are equal modulo 2**128
 _SCALES = {
@@ -55,6 +56,24 @@ _SCALES = {
     "large": (EXACT_WH - 9, EXACT_WH - 1),
     "wide": (-EXACT_WH + 1, EXACT_WH - 1),
 }
+
+# Made once: to make strategies takes longer than to draw from them.
+_YES_OR_NO = st.booleans()
+_ONE_IN_FOUR, _ONE_IN_SIX = (st.integers(0, most).map(lambda one: one == 0) for most in (3, 5))
+_UP_TO_FOUR = st.integers(0, 4)
+_ENERGIES = {name: st.tuples(*[st.integers(*ends)] * 3) for name, ends in _SCALES.items()}
+_POWERS = st.tuples(*[st.integers(0, 2_000)] * 2)
+_DURATIONS, _SHORT = st.sampled_from((1, 1, 1, 2, 3)), st.sampled_from((1, 1, 1, 2))
+_PRICES = st.integers(0, 500).map(lambda thousandths: Decimal(thousandths) / 1000)
+_EIGHTHS = st.tuples(*[st.integers(-24, 24)] * 3)
+_SPARE, _MORE = (st.tuples(*[st.integers(0, most)] * 2) for most in (16, 8))
+_WEIGHTS = st.sampled_from((0.0, 1.0, -1.0, 2.0, -0.5, 0.3, 1 / 3))
+_SLACK = st.sampled_from((0.0, 0.125, 1.0, 5.0))
+_SHARES = st.sampled_from((1.0, 0.5, 0.125))
+_TIMES = st.sampled_from(("explicit", "explicit", "explicit", "now", "duration", "from", "until"))
+_OFFERED_BY = st.sampled_from(("household-1", "household-2", "Ø 7"))
+_PODS = st.sampled_from((None, "571313000000000001", "571313000000000002"))
+_IDS = st.uuids()
 
 
 @dataclass(frozen=True)
@@ -96,12 +115,12 @@ def offers(
         start_before_duration=times.start_before_duration,
         accept_before=times.accept_before,
         assign_before=times.assign_before,
-        offered_by=draw(st.sampled_from(("household-1", "household-2", "Ø 7"))),
-        pod_id=draw(st.sampled_from((None, "571313000000000001", "571313000000000002"))),
+        offered_by=draw(_OFFERED_BY),
+        pod_id=draw(_PODS),
         interval=interval,
         two_mode=draw(_vectors(interval)) if kind == "two-mode" else (),
-        currency="EUR" if priced or draw(st.booleans()) else None,
-        id=draw(st.uuids()),
+        currency="EUR" if priced or draw(_YES_OR_NO) else None,
+        id=draw(_IDS),
     )
 
 
@@ -210,7 +229,7 @@ def energies_of(
     ]
     if profile.polytope is not None or profile.dependencies:
         assert inner is not None
-        return towards(profile, interval, inner, target, draw(st.sampled_from((1.0, 0.5, 0.125))))
+        return towards(profile, interval, inner, target, draw(_SHARES))
     if any(part.options for part in profile.slices):
         found = tuple(target)
         return inner if inner and checker.broken_energies(profile, found, interval) else found
@@ -262,16 +281,14 @@ class _Times:
 def _times(draw: st.DrawFn, interval: timedelta) -> _Times:
     """Draw start times, half of them implicit, and deadlines that go with them."""
     midnight = NOW.replace(hour=0, minute=0, second=0)
-    first = midnight + ((NOW - midnight) // interval + draw(st.integers(1, 4))) * interval
-    last = first + draw(st.integers(0, 4)) * interval
+    first = midnight + ((NOW - midnight) // interval + (1 + draw(_UP_TO_FOUR))) * interval
+    last = first + draw(_UP_TO_FOUR) * interval
     accept = NOW + draw(st.integers(1, (first - NOW) // timedelta(seconds=1))) * timedelta(
         seconds=1
     )
     assign = draw(st.sampled_from((accept, first, last)))
     assign = max(accept, assign)
-    shape = draw(
-        st.sampled_from(("explicit", "explicit", "explicit", "now", "duration", "from", "until"))
-    )
+    shape = draw(_TIMES)
     match shape:
         case "now":
             return _Times(accept, assign)
@@ -285,7 +302,7 @@ def _times(draw: st.DrawFn, interval: timedelta) -> _Times:
         case "until":
             return _Times(accept, assign, start_before=last)
     usual = first + draw(st.integers(0, (last - first) // interval)) * interval
-    return _Times(accept, assign, first, last, default=usual if draw(st.booleans()) else None)
+    return _Times(accept, assign, first, last, default=usual if draw(_YES_OR_NO) else None)
 
 
 @st.composite
@@ -302,24 +319,24 @@ def _ways(
 ) -> Way:
     if kind in ("polytope", "dependencies", "combined"):
         return draw(_bound_together(kind, longest))
-    low, high = _SCALES[draw(st.sampled_from(scales))]
+    energy_triples = _ENERGIES[draw(st.sampled_from(scales))]
     slices, energies = [], []
     for _ in range(draw(st.integers(1, longest))):
-        lower, energy, upper = sorted(draw(st.tuples(*[st.integers(low, high)] * 3)))
-        if draw(st.integers(0, 5)) == 0:
+        lower, energy, upper = sorted(draw(energy_triples))
+        if draw(_ONE_IN_SIX):
             lower = upper = energy
-        part = Slice(lower, upper, duration=draw(st.sampled_from((1, 1, 1, 2, 3))))
+        part = Slice(lower, upper, duration=draw(_DURATIONS))
         if kind == "power":
-            part = _powered(part, energy, interval, *draw(st.tuples(*[st.integers(0, 2_000)] * 2)))
-        if kind == "options" and draw(st.booleans()):
+            part = _powered(part, energy, interval, *draw(_POWERS))
+        if kind == "options" and draw(_YES_OR_NO):
             more = draw(st.lists(st.integers(lower, upper), max_size=3))
             part = replace(part, options=tuple(dict.fromkeys([*more, energy])))
-        if draw(st.integers(0, 3)) == 0:
-            part = replace(part, price=Decimal(draw(st.integers(0, 500))) / 1000)
+        if draw(_ONE_IN_FOUR):
+            part = replace(part, price=draw(_PRICES))
         slices.append(part)
         energies.append(energy)
     total = None
-    wanted = kind == "total" or (kind == "options" and draw(st.booleans()))
+    wanted = kind == "total" or (kind == "options" and draw(_YES_OR_NO))
     if wanted and abs(sum(energies)) < EXACT_WH:
         bounds = [part.bounds(interval) for part in slices]
         least = max(sum(one.lower for one in bounds), 1 - EXACT_WH)
@@ -327,18 +344,21 @@ def _ways(
         total = EnergyRange(
             draw(st.integers(least, sum(energies))), draw(st.integers(sum(energies), most))
         )
-    return Way(Profile(tuple(slices), total), tuple(energies))
+    profile = Profile(tuple(slices), total)
+    if kind == "lead":
+        profile = replace(profile, lead=draw(st.integers(0, profile.intervals - 1)))
+    return Way(profile, tuple(energies))
 
 
 @st.composite
 def _bound_together(draw: st.DrawFn, kind: str, longest: int) -> Way:
     """Draw a profile with a polytope, with polygons, or with both and a total."""
     count = draw(st.integers(1, longest))
-    eighths = draw(st.lists(st.tuples(*[st.integers(-24, 24)] * 3), min_size=count, max_size=count))
+    eighths = draw(st.lists(_EIGHTHS, min_size=count, max_size=count))
     ordered = [sorted(each) for each in eighths]
     energies = [middle * _LATTICE for _, middle, _ in ordered]
     slices = tuple(
-        Slice(lower * _LATTICE, upper * _LATTICE, duration=draw(st.sampled_from((1, 1, 1, 2))))
+        Slice(lower * _LATTICE, upper * _LATTICE, duration=draw(_SHORT))
         for lower, _, upper in ordered
     )
     profile = Profile(slices)
@@ -347,7 +367,7 @@ def _bound_together(draw: st.DrawFn, kind: str, longest: int) -> Way:
     if kind != "polytope":
         profile = replace(profile, dependencies=draw(_polygons(ordered)))
     if kind == "combined":
-        spare = draw(st.tuples(*[st.integers(0, 8)] * 2))
+        spare = draw(_MORE)
         profile = replace(
             profile,
             total=EnergyRange(
@@ -360,15 +380,10 @@ def _bound_together(draw: st.DrawFn, kind: str, longest: int) -> Way:
 
 @st.composite
 def _polytopes(draw: st.DrawFn, inner: Sequence[float]) -> Polytope:
-    weights = st.sampled_from((0.0, 1.0, -1.0, 2.0, -0.5, 0.3, 1 / 3))
-    row = st.tuples(*[weights] * len(inner))
+    row = st.tuples(*[_WEIGHTS] * len(inner))
     rows = draw(st.lists(row, min_size=1, max_size=4))
-    bounds = [
-        fsum(a * x for a, x in zip(each, inner, strict=True))
-        + draw(st.sampled_from((0.0, 0.125, 1.0, 5.0)))
-        for each in rows
-    ]
-    if draw(st.integers(0, 3)) == 0:  # an equality
+    bounds = [fsum(a * x for a, x in zip(each, inner, strict=True)) + draw(_SLACK) for each in rows]
+    if draw(_ONE_IN_FOUR):  # an equality
         opposite = tuple(-a for a in rows[0])
         rows.append(opposite)
         bounds[0] = fsum(a * x for a, x in zip(rows[0], inner, strict=True))
@@ -381,8 +396,8 @@ def _polygons(draw: st.DrawFn, ordered: Sequence[Sequence[int]]) -> tuple[Polygo
     """Draw polygons around the way through the middle energies: a storage's, or any."""
     polygons: list[Polygon] = []
     before = 0
-    storage = draw(st.booleans())
-    spare = [draw(st.tuples(*[st.integers(0, 16)] * 2)) for _ in ordered] if storage else []
+    storage = draw(_YES_OR_NO)
+    spare = [draw(_SPARE) for _ in ordered] if storage else []
     for number, (lower, middle, upper) in enumerate(ordered):
         if storage:
             less, more = spare[number - 1] if number else (0, 0)

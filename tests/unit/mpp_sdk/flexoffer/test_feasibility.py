@@ -5,7 +5,7 @@ from mpp_sdk.flexoffer.feasibility import violations
 from tests.flexoffers import checker
 from tests.flexoffers.strategies import NOW, broken_schedules, offers, other_schedules, schedules
 
-many = settings(max_examples=400, deadline=None)
+many = settings(max_examples=300, deadline=None)
 
 
 @many

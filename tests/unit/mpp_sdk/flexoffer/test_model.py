@@ -90,7 +90,7 @@ def test_one_start_time_alone_goes_with_now_as_the_other() -> None:
     assert always_on(start_before=later).starts(TEN) == Starts(TEN, later)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(offers(), moments)
 def test_starts_are_those_that_the_checker_takes(offer: FlexOffer, now: datetime) -> None:
     starts = offer.starts(now)
@@ -101,7 +101,7 @@ def test_starts_are_those_that_the_checker_takes(offer: FlexOffer, now: datetime
     assert checker.broken_start(offer, starts.latest + step, now) == ["start: too late"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(offers(), moments)
 def test_a_resolved_offer_says_the_same_whenever_it_is_used(
     offer: FlexOffer, now: datetime
@@ -125,7 +125,7 @@ def test_a_resolved_offer_says_the_same_whenever_it_is_used(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(offers())
 def test_the_default_schedule_is_feasible(offer: FlexOffer) -> None:
     assert checker.broken(offer, offer.default_schedule(NOW), NOW) == []
@@ -182,7 +182,7 @@ def test_energy_is_spread_evenly_in_whole_watt_hours() -> None:
     assert spread((0.5, 3, -3), profile)[:4] == [0.125] * 4
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_spreading_keeps_the_energy_of_each_slice(data: st.DataObject) -> None:
     offer = data.draw(offers())
