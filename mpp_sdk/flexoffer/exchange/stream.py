@@ -257,9 +257,9 @@ class _Feed:
             raise TooManyCalls("streams", self._most_readers // 2, 60, _AGAIN_SECONDS)
         if tail is None:
             tail = self._tails[reader.subscription_id] = _Tail(reader.extent.newest)
+            self._stir(reader.subscription_id)  # for what has come since that was asked for
         tail.readers.add(reader)
         self._readers += 1
-        self._stir(reader.subscription_id)
         if self._task is None:
             self._task = self.loop.create_task(self._run(), context=Context())
         return tail
@@ -311,6 +311,8 @@ class _Feed:
         latest = {
             one: tail.latest for one, tail in self._tails.items() if everywhere or one in stirred
         }
+        if not latest:
+            return
         read = partial(self._read, latest, everywhere=everywhere)
         news, ended = await anyio.to_thread.run_sync(read, limiter=self._looking)
         for subscription_id, events in news.items():
