@@ -34,10 +34,11 @@ from tests.world.processes import (
     without_limits,
 )
 
+from .flexoffers import served_flexoffers
 from .fuzzing import Target
 
 _KEEP = 4
-NAMES = ("marketplace", "notifications", "eu_mp", "eu_mp of a requester", "metering")
+NAMES = ("marketplace", "notifications", "eu_mp", "eu_mp of a requester", "metering", "flexoffer")
 
 
 @dataclass
@@ -233,6 +234,7 @@ def served_contracts(folder: Path, *, renew_every: int) -> Iterator[dict[str, Ta
                     subscription.subscription_id,
                     keys[subscription.subscription_id],
                 ),
+                stack.enter_context(served_flexoffers(folder)),
             )
         }
 

@@ -24,6 +24,7 @@ from mpp_sdk.flexoffer.exchange.stream import FlexOfferStreams
 from mpp_sdk.flexoffer.lifecycle import FlexOfferState
 from mpp_sdk.flexoffer.model import FlexOffer, Schedule
 from mpp_sdk.flexoffer.rules import check_deadlines, refuse
+from mpp_sdk.flexoffer.solvable import check_solvable
 from mpp_sdk.flexoffer.terms import FlexibilityContract
 from mpp_sdk.jobs import Job
 from mpp_sdk.state.subscriptions import Subscription, Subscriptions
@@ -318,6 +319,7 @@ class FlexOfferReceiver(FlexofferHandler):
         try:
             offer = offer_of(document)
             check_deadlines(offer, now)
+            check_solvable(offer)
         except InvalidInput as error:
             return error.errors
         return _Taken(offer, document)
