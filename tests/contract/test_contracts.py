@@ -94,7 +94,7 @@ def _media_types(node: Any, place: str) -> list[tuple[str, dict[str, Any]]]:
 def test_the_paths_of_the_sources_are_kept_to_the_letter() -> None:
     offered = {
         api: {(o.method, o.path) for o in Contract.load(api).operations}
-        for api in ("eu_mp", "notifications")
+        for api in ("eu_mp", "flexoffer", "notifications")
     }
 
     assert offered["eu_mp"] >= {
@@ -102,6 +102,22 @@ def test_the_paths_of_the_sources_are_kept_to_the_letter() -> None:
         ("POST", "/service-offer/canceled/{platformRole}"),
         ("POST", "/apikey"),
         ("GET", "/test"),
+    }
+    assert offered["flexoffer"] == {
+        ("GET", "/contract"),
+        ("GET", "/bill"),
+        ("POST", "/flexoffer"),
+        ("GET", "/flexoffer"),
+        ("GET", "/flexoffer/{from}/{to}"),
+        ("GET", "/flexoffer/{id}"),
+        ("PUT", "/flexoffer/{id}"),
+        ("DELETE", "/flexoffer/{id}"),
+        ("GET", "/flexoffer/stream"),
+        ("POST", "/flexoffer/measurement"),
+        ("GET", "/timeseries/measurement/{from}/{to}"),
+        ("GET", "/timeseries/baseline/{from}/{to}"),
+        ("GET", "/timeseries/schedule/{from}/{to}"),
+        ("GET", "/kpi"),
     }
     assert offered["notifications"] >= {
         ("POST", "/service/consent"),
@@ -213,6 +229,7 @@ def test_both_clients_have_every_operation_and_an_iterator_for_every_list(api: s
     }
     operations = {one: str(node.get("parameters", ())) for one, node in nodes.items()}
     streams = {one for one in nodes if "text/event-stream" in str(nodes[one]["responses"])}
+    streams = {one for one in operations if one.startswith("stream_")}
     lists = {one for one, given in operations.items() if "parameters/Cursor'" in given}
     iterators = {f"iter_{one.removeprefix('list_')}" for one in lists}
     if api == "metering":
