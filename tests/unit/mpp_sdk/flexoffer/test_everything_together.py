@@ -10,14 +10,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mpp_sdk.flexoffer.aggregation import Aggregation, aggregate
+from mpp_sdk.flexoffer.alternatives import options_to_profiles, restated
 from mpp_sdk.flexoffer.columns import FlexOffers, Schedules
 from mpp_sdk.flexoffer.grouping import Alignment, Grouping
 from mpp_sdk.flexoffer.model import INTERVAL, FlexOffer, Schedule
+from mpp_sdk.flexoffer.solvable import check_solvable
+from mpp_sdk.flexoffer.two_mode import expanded, intervention
 from tests.flexoffers import checker
 from tests.flexoffers.extremes import cheapest
-from tests.flexoffers.strategies import COMBINABLE, KINDS, NOW, groups, portfolios, schedules
+from tests.flexoffers.strategies import (
+    COMBINABLE,
+    KINDS,
+    NOW,
+    groups,
+    offers,
+    portfolios,
+    schedules,
+)
 
 MODEST = ("small", "consumption", "production", "both")
+_PRICES = st.sampled_from((-3, -1, 0, 1, 2))
 ROUNDING = Fraction(1, 10**9)
 
 thorough = settings(
@@ -49,8 +61,7 @@ def schedules_at_the_limit(draw: st.DrawFn, offer: FlexOffer) -> Schedule:
     alternatives = len(offer.profiles) > 1 or any(part.options for part in profile.slices)
     if alternatives or draw(st.integers(0, 3)) == 0:
         return schedule
-    price = st.sampled_from((-3, -1, 0, 1, 2))
-    prices = [draw(price) for _ in profile.slices]
+    prices = [draw(_PRICES) for _ in profile.slices]
     energies = cheapest(profile, offer.interval, prices, offer.default.energies)
     return Schedule(schedule.start, energies)
 
@@ -143,3 +154,53 @@ def test_the_baseline_of_aggregates_is_that_of_their_members(data: st.DataObject
     ]
     for offer, schedule in plain:
         assert schedule.energies == offer.default.energies
+
+
+@settings(thorough, max_examples=60)
+@given(st.data())
+def test_what_two_modes_give_back_is_what_their_vectors_say(data: st.DataObject) -> None:
+    offer = data.draw(offers(("two-mode",), (INTERVAL,), scales=MODEST))
+    one = expanded(offer)
+    assert one.two_mode == ()
+    number = data.draw(st.integers(0, len(one.profiles) - 1))
+    vector = offer.two_mode[number % len(offer.two_mode)]
+    profile = one.profiles[number]
+    own = offer.profile.slices
+    begin = len(profile.slices) - len(own) - bool(vector.after_time)
+    usual = [0.0] * begin + [*offer.default.energies] + [0.0] * bool(vector.after_time)
+    prices = [data.draw(_PRICES) for _ in profile.slices]
+    energies = cheapest(profile, one.interval, prices, usual)
+    schedule = Schedule(one.starts(NOW).earliest, energies, number)
+    assert checker.broken(one, schedule, NOW) == []
+    evenly = [
+        energy / part.duration
+        for energy, part in zip(energies, profile.slices, strict=True)
+        for _ in range(part.duration)
+    ]
+    before, behind = vector.prior_time // INTERVAL, vector.after_time // INTERVAL
+    during = energies[begin : begin + len(own)]
+    around = evenly[:before], during, evenly[len(evenly) - behind :]
+    assert profile.lead == offer.profile.lead + before
+    assert checker.broken_two_mode(offer, vector, *around) == []
+    meant = intervention(offer, schedule)
+    assert (meant.vector, meant.schedule.energies) == (vector, during)
+
+
+@settings(thorough, max_examples=60)
+@given(st.data())
+def test_options_written_as_profiles_admit_the_same(data: st.DataObject) -> None:
+    offer = data.draw(offers(("options",), longest=3, scales=MODEST))
+    one = options_to_profiles(offer)
+    assert not any(part.options for profile in one.profiles for part in profile.slices)
+    schedule = data.draw(schedules(offer))
+    there = restated(one, schedule)
+    assert checker.broken(one, there, NOW) == []
+    assert checker.broken(offer, restated(offer, there), NOW) == []
+    other = data.draw(schedules(one))
+    assert checker.broken(offer, restated(offer, other), NOW) == []
+
+
+@settings(thorough, max_examples=60)
+@given(offers())
+def test_what_has_a_feasible_schedule_is_found_to_have_one(offer: FlexOffer) -> None:
+    check_solvable(offer)
