@@ -103,17 +103,17 @@ class Devices:
         columns = (self.lower, self.upper, self.least, self.most)
         if any(one.shape != self.lower.shape or one.ndim != 2 for one in columns):
             raise InvalidInput.field("/devices", "shape", "The columns have different shapes.")
-        if not all(np.isfinite(one).all() for one in columns):
+        if not all(np.isfinite(one.sum()) for one in columns):
             raise InvalidInput.field("/devices", "finite", "There must be finite numbers only.")
-        low, high = ranges(*columns)
-        stuck = np.flatnonzero((low > high + TOUCHING).any(axis=0))
-        if len(stuck):
+        low, width = ranges(*columns)
+        if width.min(initial=0.0) < -TOUCHING:
+            stuck = np.flatnonzero((width < -TOUCHING).any(axis=0))
             raise InvalidInput.field(
                 f"/devices/{stuck[0]}",
                 "reachable",
                 f"{len(stuck)} devices cannot keep to their bounds, this one first.",
             )
-        width = np.maximum(high - low, 0.0)
+        np.maximum(width, 0.0, out=width)
         regions = []
         for t, (lower, upper) in enumerate(zip(self.lower, self.upper, strict=True)):
             corners = _rectangle(0.0, 1.0)

@@ -205,36 +205,83 @@ def shared_region(
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def ranges(lower: Floats, upper: Floats, least: Floats, most: Floats) -> tuple[Floats, Floats]:
-    """Return from where to where each device's energy in all can be, before slice 0 and after each.
+    """Return how little each device can have taken before slice 0 and after each, and its width.
 
-    A row is a slice and a column a device. lower > upper where a device can do nothing.
+    A row is a slice and a column a device; all are finite. The width is how much more it
+    can have taken; negative where a device can do nothing.
     """
     slices, devices = lower.shape
-    low, high = np.zeros((slices + 1, devices)), np.zeros((slices + 1, devices))
+    low, width = np.zeros((slices + 1, devices)), np.zeros((slices + 1, devices))
     for t in range(slices):
         for i in range(devices):
             low[t + 1, i] = max(low[t, i] + lower[t, i], least[t, i])
-            high[t + 1, i] = min(high[t, i] + upper[t, i], most[t, i])
+            width[t + 1, i] = min(width[t, i] + upper[t, i], most[t, i])
+    for i in range(devices):
+        width[slices, i] -= low[slices, i]
     for t in range(slices - 1, -1, -1):
         for i in range(devices):
-            low[t, i] = max(low[t, i], low[t + 1, i] - upper[t, i])
-            high[t, i] = min(high[t, i], high[t + 1, i] - lower[t, i])
-    return low, high
+            after = low[t + 1, i]
+            low[t, i] = max(low[t, i], after - upper[t, i])
+            width[t, i] = min(width[t, i], after + width[t + 1, i] - lower[t, i]) - low[t, i]
+    return low, width
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _most_over(
+    lower: Floats, upper: Floats, low: Floats, width: Floats, before: float, after: float
+) -> float:
+    """Return by how much the device that misses its bounds most misses them at a position."""
+    most = -1.0
+    for i in range(len(lower)):
+        energy = low[1, i] - low[0, i] + after * width[1, i] - before * width[0, i]
+        most = max(most, max(energy - upper[i], lower[i] - energy))
+    return most
 
 
 @njit(cache=True, nogil=True)
 def shared_hexagon(
     lower: Floats, upper: Floats, low: Floats, width: Floats, corners: Floats
 ) -> int:
-    """Do the same as shared_region for devices with bounds of energy in a slice and in all."""
-    n = 4
-    for i in range(len(lower)):
-        before, after = width[0, i], width[1, i]
-        moved = low[1, i] - low[0, i]
-        n = _cut_shared(corners, n, -before, after, upper[i] - moved, 0.5, 0.5)
-        n = _cut_shared(corners, n, before, -after, moved - lower[i], 0.5, 0.5) if n else 0
+    """Do the same as shared_region for devices with bounds of energy in a slice and in all.
+
+    Most devices cut nothing off: each corner is cut by the one device that misses it most, until
+    none misses any.
+    """
+    n, k = 4, 0
+    kept = np.empty((len(corners), 2))
+    known = 0
+    while k < n:
+        before, after = corners[k, 0], corners[k, 1]
+        again = False
+        for j in range(known):
+            again = again or (kept[j, 0] == before and kept[j, 1] == after)
+        over = 0.0 if again else _most_over(lower, upper, low, width, before, after)
+        if over <= EXACT:
+            if not again and known < len(kept):
+                kept[known] = corners[k]
+                known += 1
+            k += 1
+            continue
+        worst, which, above = 0.0, 0, True
+        for i in range(len(lower)):
+            energy = low[1, i] - low[0, i] + after * width[1, i] - before * width[0, i]
+            if energy - upper[i] > worst:
+                worst, which, above = energy - upper[i], i, True
+            if lower[i] - energy > worst:
+                worst, which, above = lower[i] - energy, i, False
+        moved = low[1, which] - low[0, which]
+        sign, bound = (1.0, upper[which] - moved) if above else (-1.0, moved - lower[which])
+        left = _cut_shared(
+            corners, n, -sign * width[0, which], sign * width[1, which], bound, 0.5, 0.5
+        )
+        if left == 0:
+            return 0
+        if left == n and corners[k, 0] == before and corners[k, 1] == after:
+            k += 1  # it touches: there is nothing to cut off
+        else:
+            n, k = left, 0
     return n
 
 
