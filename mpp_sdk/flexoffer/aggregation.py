@@ -201,18 +201,22 @@ def stay_alone(offers: FlexOffers, grouping: Grouping) -> Iterator[LeftOut]:
     for row, offer in sorted(offers.objects.items()):
         if offers.kinds[row] & Kind.ALTERNATIVES:
             yield LeftOut(row, "It has alternatives, of which only one is carried out.")
-        elif offers.kinds[row] and combiner_for(offer) is None:
-            yield LeftOut(row, "Nothing combines what binds its slices together.")
-    if offers.reach >= grouping.largest:
-        highest = np.maximum(np.abs(offers.lower), np.abs(offers.upper))
-        largest = np.maximum.reduceat(highest, offers.offsets[:-1])
-        for row in np.flatnonzero(largest >= grouping.largest).tolist():
-            if not offers.kinds[row] & Kind.ALTERNATIVES:
-                yield LeftOut(
-                    row,
-                    f"A slice of {largest[row]} Wh cannot be added up exactly with those of up to "
-                    f"{grouping.max_size} members.",
-                )
+    if offers.reach < grouping.largest // MAX_INTERVALS:
+        return
+    highest = np.maximum(np.abs(offers.lower), np.abs(offers.upper)).astype(np.int64)
+    first = offers.offsets[:-1]
+    added = np.where(
+        offers.kinds == Kind.PLAIN,
+        np.maximum.reduceat(highest, first),
+        np.add.reduceat(np.minimum(highest, grouping.largest), first),
+    )
+    for row in np.flatnonzero(added >= grouping.largest).tolist():
+        if not offers.kinds[row] & Kind.ALTERNATIVES:
+            yield LeftOut(
+                row,
+                f"Its energies could not be added up exactly with those of {grouping.max_size} "
+                "such members.",
+            )
 
 
 @dataclass(slots=True)

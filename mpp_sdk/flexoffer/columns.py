@@ -293,6 +293,7 @@ class FlexOffers:
         first, last = _whole("earliest", earliest), _whole("latest", latest)
         rows = len(first)
         lowest, highest = _whole("lower", lower), _whole("upper", upper)
+        _check_shape("upper", highest, len(lowest))
         usual = (
             np.clip(0, lowest, highest) if default is None else _whole("default", default)
         ).astype(np.int64, copy=False)
@@ -303,8 +304,7 @@ class FlexOffers:
             raise InvalidInput.field(
                 "/offsets", "offsets", "They must rise from 0 to how many slices there are."
             )
-        for name, column in (("upper", highest), ("default", usual)):
-            _check_shape(name, column, len(lowest))
+        _check_shape("default", usual, len(lowest))
         end = last * (interval // _MICROSECOND)
         begun = first if default_start is None else _whole("default_start", default_start)
         accept = end if accept_before is None else _whole("accept_before", accept_before)
