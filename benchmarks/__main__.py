@@ -17,7 +17,7 @@ from benchmarks import (
     serving,
     website,
 )
-from benchmarks.flexoffers import interface, stream
+from benchmarks.flexoffers import algebra, interface, stream
 
 Run = Callable[[bool], None]
 """Measures and prints; takes whether only a short version is wanted."""
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Run] = {
     "clients": clients.run,
     "delivery": delivery.throughput,
     "figures": lambda quick: figures.run(quick=quick),
+    "flexoffer-algebra": algebra.run,
     "flexoffer-interface": interface.run,
     "flexoffer-stream": stream.run,
     "growth": delivery.growth,

@@ -198,7 +198,7 @@ def aggregate_ids(joined: NDArray[np.uint64], count: Ints) -> NDArray[np.uint64]
 
 def stay_alone(offers: FlexOffers, grouping: Grouping) -> Iterator[LeftOut]:
     """Yield the offers that cannot be grouped with any other."""
-    for row, offer in sorted(offers.objects.items()):
+    for row in sorted(offers.objects):
         if offers.kinds[row] & Kind.ALTERNATIVES:
             yield LeftOut(row, "It has alternatives, of which only one is carried out.")
     if offers.reach < grouping.largest // MAX_INTERVALS:
