@@ -11,8 +11,9 @@ import requests
 from mpp_sdk.errors import Unavailable
 from mpp_sdk.web.binding import BoundContract, bind, methods_of
 from mpp_sdk.web.call import Call, Principal, Proceed, Reply, current_call, no_edge
-from mpp_sdk.web.contract import Contract, ContractError
+from mpp_sdk.web.contract import Contract, ContractError, snake
 from mpp_sdk.web.server import BackgroundServer, compose, serve
+from mpp_sdk.web.validation import Validators
 
 from . import probe
 
@@ -113,6 +114,14 @@ def test_an_operation_without_id_is_refused() -> None:
         Contract.from_document("probe", document)
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("podId", "pod_id"), ("from", "from_"), ("Last-Event-ID", "last_event_id")],
+)
+def test_a_parameter_has_a_name_that_python_takes(name: str, argument: str) -> None:
+    assert snake(name) == argument
+
+
 def test_a_schema_may_refer_to_itself() -> None:
     nested: dict[str, Any] = {
         "itemId": str(probe.ITEM_ID),
@@ -125,6 +134,19 @@ def test_a_schema_may_refer_to_itself() -> None:
         )
 
     assert [e["pointer"] for e in response.json()["errors"]] == ["/children/0/itemId"]
+
+
+def test_what_a_handler_checks_itself_is_let_through() -> None:
+    document = probe.document()
+    item = document["components"]["schemas"]["Item"]
+    document["components"]["schemas"]["Anything"] = {"x-checked-by-handler": True, "oneOf": [item]}
+    validators = Validators(Contract.from_document("probe", document))
+
+    lenient = validators.compile_errors({"$ref": "#/components/schemas/Anything"})
+    strict = validators.compile_errors({"$ref": "#/components/schemas/Item"})
+
+    assert lenient({}) == []
+    assert {error.rule for error in strict({})} == {"required"}
 
 
 def test_the_edge_surrounds_the_handler_and_knows_the_call() -> None:
