@@ -27,6 +27,7 @@ from mpp_sdk.flexoffer.documents import document_of
 from mpp_sdk.flexoffer.exchange.handler import CONTRACT, FlexOfferReceiver
 from mpp_sdk.flexoffer.model import FlexOffer
 from mpp_sdk.flexoffer.terms import DelegatedTerms, FlexibilityContract
+from mpp_sdk.metering.client import DataRefused, MeteringRequester
 from mpp_sdk.metering.model import Direction
 from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.domain import SubscriptionState
@@ -40,6 +41,7 @@ WEATHER = Path(
 )
 DAY_BEGINS = time(12)
 OFFERED, ACCEPTED = FlexOfferState.OFFERED, FlexOfferState.ACCEPTED
+NOT_BEGUN = (OFFERED, ACCEPTED, FlexOfferState.ASSIGNED)
 REWARDS = DelegatedTerms(
     per_hour=Decimal("0.002"), per_kwh=Decimal("0.002"), activation=Decimal("0.03")
 )
@@ -100,6 +102,13 @@ class FlexibilityAggregator(Aggregator):
                 if series.direction is Direction.CONSUMPTION:
                     habits = Habits.of(series.signed, series.resolution)
                     yield from household.offers(Day(household.pod, begin, habits, outdoor))
+
+    def forget(self, provider: MeteringRequester, refused: DataRefused) -> None:
+        """Also take back the flex-offers that its readings have told, while that can be done."""
+        super().forget(provider, refused)
+        for one in self.receiver.offers(states=NOT_BEGUN):
+            if one.document.get("podId") == refused.pod_id:
+                self.receiver.store.delete(one.subscription_id, one.id, clock.now())
 
     def contract_with(self, subscription: Subscription) -> FlexibilityContract:
         """Return what the company that offers is paid."""

@@ -16,6 +16,7 @@ from mpp_sdk.contracts.flexoffer.models import FlexOfferState
 from mpp_sdk.flexoffer.exchange.client import FlexOfferRequester
 from mpp_sdk.flexoffer.exchange.store import ReceivedFlexOffer
 from mpp_sdk.flexoffer.model import spread
+from mpp_sdk.metering.client import DataRefused, MeteringRequester
 from mpp_sdk.metering.model import Direction, PointOfDelivery, Reading, ReadingSeries
 from mpp_sdk.state.subscriptions import Subscription
 from tests.flexoffers.checker import broken
@@ -114,6 +115,22 @@ def test_readings_that_come_later_do_not_change_the_day_that_is_planned(
     aggregator.store.upsert([readings("HOUSEHOLD-C")])
     aggregator.trade_now()
     assert aggregator.offers() == before
+
+
+def test_flex_offers_from_readings_that_are_no_longer_allowed_are_taken_back(
+    companies: tuple[Aggregator, Home, Subscription],
+) -> None:
+    aggregator, home, subscription = companies
+    aggregator.trade_now()
+    provider = MeteringRequester(home, subscription)
+    aggregator.forget(provider, DataRefused("HOUSEHOLD-A", "The customer withdrew."))
+    states = {(one.offer.pod_id, one.state) for one in aggregator.offers()}
+    assert states == {
+        ("HOUSEHOLD-A", FlexOfferState.DELETED),
+        ("HOUSEHOLD-B", FlexOfferState.ASSIGNED),
+    }
+    aggregator.trade_now()
+    assert len(aggregator.offers()) == 8
 
 
 def test_what_a_meter_saw_is_near_to_the_schedule_and_in_whole_wh(
