@@ -27,7 +27,6 @@ from mpp_sdk.flexoffer.combiners.regions import (
     TOUCHING,
     Counts,
     follow,
-    ranges,
     shared_hexagon,
     shared_region,
     walk,
@@ -105,7 +104,8 @@ class Devices:
             raise InvalidInput.field("/devices", "shape", "The columns have different shapes.")
         if not all(np.isfinite(one.sum()) for one in columns):
             raise InvalidInput.field("/devices", "finite", "There must be finite numbers only.")
-        low, width = ranges(*columns)
+        low, high = self._ranges()
+        width = np.subtract(high, low, out=high)
         if width.min(initial=0.0) < -TOUCHING:
             stuck = np.flatnonzero((width < -TOUCHING).any(axis=0))
             raise InvalidInput.field(
@@ -120,6 +120,21 @@ class Devices:
             count = shared_hexagon(lower, upper, low[t : t + 2], width[t : t + 2], corners)
             regions.append(_found(corners, count))
         return Positions(low, width, tuple(regions))
+
+    def _ranges(self) -> tuple[Floats, Floats]:
+        """Return how little and how much each can have taken, before slice 0 and after each."""
+        slices, devices = self.lower.shape
+        low, high = np.zeros((slices + 1, devices)), np.zeros((slices + 1, devices))
+        for t in range(slices):
+            np.maximum(np.add(low[t], self.lower[t], out=low[t + 1]), self.least[t], out=low[t + 1])
+            np.minimum(
+                np.add(high[t], self.upper[t], out=high[t + 1]), self.most[t], out=high[t + 1]
+            )
+        before = np.empty(devices)
+        for t in reversed(range(slices)):
+            np.maximum(low[t], np.subtract(low[t + 1], self.upper[t], out=before), out=low[t])
+            np.minimum(high[t], np.subtract(high[t + 1], self.lower[t], out=before), out=high[t])
+        return low, high
 
 
 @dataclass(frozen=True)

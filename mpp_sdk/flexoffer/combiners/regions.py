@@ -206,29 +206,6 @@ def shared_region(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def ranges(lower: Floats, upper: Floats, least: Floats, most: Floats) -> tuple[Floats, Floats]:
-    """Return how little each device can have taken before slice 0 and after each, and its width.
-
-    A row is a slice and a column a device; all are finite. The width is how much more it
-    can have taken; negative where a device can do nothing.
-    """
-    slices, devices = lower.shape
-    low, width = np.zeros((slices + 1, devices)), np.zeros((slices + 1, devices))
-    for t in range(slices):
-        for i in range(devices):
-            low[t + 1, i] = max(low[t, i] + lower[t, i], least[t, i])
-            width[t + 1, i] = min(width[t, i] + upper[t, i], most[t, i])
-    for i in range(devices):
-        width[slices, i] -= low[slices, i]
-    for t in range(slices - 1, -1, -1):
-        for i in range(devices):
-            after = low[t + 1, i]
-            low[t, i] = max(low[t, i], after - upper[t, i])
-            width[t, i] = min(width[t, i], after + width[t + 1, i] - lower[t, i]) - low[t, i]
-    return low, width
-
-
-@njit(cache=True, nogil=True, fastmath=True)
 def _most_over(
     lower: Floats, upper: Floats, low: Floats, width: Floats, before: float, after: float
 ) -> float:

@@ -9,6 +9,7 @@ from mpp_sdk.errors import InvalidInput
 from mpp_sdk.flexoffer.combiners import Dependencies, combiner_for
 from mpp_sdk.flexoffer.combiners.dependencies import Devices
 from mpp_sdk.flexoffer.combiners.regions import cut, walk, without_smallest
+from mpp_sdk.flexoffer.feasibility import contains
 from mpp_sdk.flexoffer.linear import best
 from mpp_sdk.flexoffer.model import INTERVAL, EnergyRange, FlexOffer, Polygon, Profile, Slice
 from mpp_sdk.flexoffer.rules import is_convex
@@ -135,12 +136,16 @@ def test_storages_with_different_needs_are_split_to_the_last_slice() -> None:
 
 
 def test_no_promise_is_made_by_summing_polygons() -> None:
-    early, late = storage(8, 8, 2), storage(1, 2, 2, 0, 2)
-    combination = Dependencies().combine([early, late])
-    summed = extreme(early, [0, 1])[1] + extreme(late, [1, 0])[0]
-    assert summed > 0
-    for energies in (extreme(combination.offer, [1, 2]), extreme(combination.offer, [2, 1])):
-        assert_split([early, late], combination, energies)
+    small, large = storage(8, 8, 3), storage(8, 24, 3)
+    last = [
+        contains(one.profile.dependencies[2], *at) for one, at in ((small, (0, 1)), (large, (2, 1)))
+    ]
+    assert all(last)  # so that their summed polygons admit 2 kWh after 2 kWh, whoever took these
+    combination = Dependencies().combine([small, large])
+    profile, interval = combination.offer.profile, combination.offer.interval
+    assert broken_energies(profile, (2000, 0, 2000), interval)
+    for prices in ([3, 2, 1], [2, 1, 3], [1, 2, 3]):
+        assert_split([small, large], combination, extreme(combination.offer, prices))
 
 
 def test_ranges_of_nothing_are_followed() -> None:
