@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mpp_sdk.errors import InvalidInput
 from mpp_sdk.flexoffer.aggregation import Aggregation, aggregate
 from mpp_sdk.flexoffer.alternatives import options_to_profiles, restated
 from mpp_sdk.flexoffer.columns import FlexOffers, Schedules
@@ -22,6 +23,7 @@ from tests.flexoffers.strategies import (
     COMBINABLE,
     KINDS,
     NOW,
+    broken_schedules,
     groups,
     offers,
     portfolios,
@@ -126,6 +128,18 @@ def test_aggregates_of_aggregates_are_carried_out_by_their_members_members(
     upper = aggregate(lower.aggregates, data.draw(groupings()))
     given = [data.draw(schedules_at_the_limit(one)) for one in upper.aggregates]
     assert_carried_out(lower, list(assert_carried_out(upper, given)))
+
+
+@settings(thorough, max_examples=60)
+@given(st.data())
+def test_a_schedule_that_an_aggregate_does_not_admit_is_refused(data: st.DataObject) -> None:
+    aggregation = aggregate(columns(data, KINDS, MODEST), data.draw(groupings()))
+    given = [one.default_schedule(NOW) for one in aggregation.aggregates]
+    number = data.draw(st.integers(0, len(given) - 1))
+    given[number] = data.draw(broken_schedules(aggregation.aggregates[number]))
+    with pytest.raises(InvalidInput) as error:
+        aggregation.disaggregate(Schedules.of(given, aggregation.aggregates.interval))
+    assert error.value.errors
 
 
 @settings(thorough, max_examples=30)
