@@ -89,7 +89,7 @@ def _passes(offers: FlexOffers, show: bool = False, judge: bool = False) -> None
         lambda: _read(offers.default, offers.down, offers.up),
         lambda: _triad(offers.default, offers.up, energies),
         contiguous.sums,
-        lambda: contiguous.share_out(schedules),
+        lambda: contiguous.share_out(schedules, energies),
         lambda: aggregate(offers, _GROUPING),
         lambda: found.disaggregate(schedules),
         lambda: Contiguous.of(found),
@@ -162,7 +162,7 @@ def _beside_objects(size: int) -> None:
     named = {_key(objects[row]): targets[found.groups[row]] for row in range(size)}
     ours, ours_out, arriving, leaving = _medians(
         contiguous.sums,
-        lambda: contiguous.share_out(schedules),
+        lambda: contiguous.share_out(schedules, energies),
         lambda: aggregate(offers, _GROUPING),
         lambda: found.disaggregate(schedules),
     )

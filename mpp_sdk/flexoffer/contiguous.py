@@ -46,12 +46,13 @@ class Contiguous:
         )
         return sums
 
-    def share_out(self, schedules: Schedules) -> Energies:
+    def share_out(self, schedules: Schedules, out: Energies | None = None) -> Energies:
         """Return the energies of the plain offers, side by side as they are here.
 
+        They are written to out if it is given, like default: new memory takes a while to get.
         Raises InvalidInput when a schedule breaks what its aggregate allows.
         """
-        energies = np.empty_like(self.default)
+        energies = np.empty_like(self.default) if out is None else out
         kernels.share_out_side_by_side(
             self.begins,
             *deviations(self.aggregation.aggregates, schedules),

@@ -198,6 +198,7 @@ class Portfolio:
                 for number in np.flatnonzero(rows < 0)[:_SHOWN]
             ]
         )
+        rows = np.sort(rows)  # what lies closer together in memory comes faster
         self._move(-1, stored, rows)
         ledger.forget(self._rows, stored.ids, rows)
         self._alive.rows[rows] = False
