@@ -17,7 +17,7 @@ from benchmarks import (
     serving,
     website,
 )
-from benchmarks.flexoffers import algebra, interface, stream
+from benchmarks.flexoffers import algebra, dependencies, interface, stream
 
 Run = Callable[[bool], None]
 """Measures and prints; takes whether only a short version is wanted."""
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Run] = {
     "delivery": delivery.throughput,
     "figures": lambda quick: figures.run(quick=quick),
     "flexoffer-algebra": algebra.run,
+    "flexoffer-dependencies": dependencies.run,
     "flexoffer-interface": interface.run,
     "flexoffer-stream": stream.run,
     "growth": delivery.growth,
