@@ -174,8 +174,8 @@ class FlexOffer:
     accept_before and assign_before are until when it can be accepted, and given a schedule.
 
     Raises InvalidInput, with every field and rule that is broken, when it could not be carried out
-    whatever the time; `rules.check_submission` adds what depends on the moment, and what takes a
-    solver to find out.
+    whatever the time; `rules.check_deadlines` adds what depends on the moment, and
+    `solvable.check_solvable` what takes a solver to find out.
     """
 
     profiles: tuple[Profile, ...]

@@ -179,6 +179,10 @@ def _slice(pointer: str, part: Slice, interval: timedelta) -> Iterator[FieldErro
         if abs(energy) >= EXACT_WH:
             yield FieldError(f"{pointer}/{name}", "exact", "It is too large to be exact to 1 Wh.")
             return
+    for name, power in powers.items():
+        if power is not None and abs(power) >= EXACT_WH:
+            yield FieldError(f"{pointer}/{name}", "exact", "It is too large to be exact to 1 W.")
+            return
     if part.lower > part.upper:
         yield FieldError(f"{pointer}/lower", "boundOrder", "It is above the upper bound.")
         return

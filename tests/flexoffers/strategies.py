@@ -459,12 +459,13 @@ def mixed_intervals() -> list[tuple[timedelta, timedelta]]:
 
 
 def _powered(part: Slice, energy: int, interval: timedelta, less: int, more: int) -> Slice:
-    """Return a slice with power bounds, in W, that allow an energy."""
+    """Return a slice with power bounds, in W, that allow an energy; without any too large to be."""
     seconds = part.duration * int(interval.total_seconds())
+    least, most = energy * 3600 // seconds - less, -(-energy * 3600 // seconds) + more
     return replace(
         part,
-        min_power=energy * 3600 // seconds - less,
-        max_power=-(-energy * 3600 // seconds) + more,
+        min_power=least if abs(least) < EXACT_WH else None,
+        max_power=most if abs(most) < EXACT_WH else None,
     )
 
 

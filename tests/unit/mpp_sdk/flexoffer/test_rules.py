@@ -125,6 +125,8 @@ SLICES: list[tuple[dict[str, Any], str, str]] = [
     (with_slice(Slice(-EXACT_WH, 1_000)), f"{SLICE}/lower", "exact"),
     (with_slice(Slice(0, EXACT_WH)), f"{SLICE}/upper", "exact"),
     (with_slice(Slice(0, 1_000, options=(0, EXACT_WH))), f"{SLICE}/options/1", "exact"),
+    (with_slice(Slice(0, 1_000, min_power=-EXACT_WH)), f"{SLICE}/minPower", "exact"),
+    (with_slice(Slice(0, 1_000, max_power=EXACT_WH)), f"{SLICE}/maxPower", "exact"),
     (with_slice(Slice(0.5, 1_000)), f"{SLICE}/lower", "whole"),  # type: ignore[arg-type]
     (with_slice(Slice(0, nan)), f"{SLICE}/upper", "whole"),  # type: ignore[arg-type]
     (with_slice(Slice(0, 9, options=(0.5,))), f"{SLICE}/options/0", "whole"),  # type: ignore[arg-type]
