@@ -160,6 +160,7 @@ def _beside_objects(size: int) -> None:
     contiguous = Contiguous.of(found)
     targets = {found.groups[row]: schedules[int(found.groups[row])].energies for row in range(size)}
     named = {_key(objects[row]): targets[found.groups[row]] for row in range(size)}
+    energies = np.empty_like(offers.default)
     ours, ours_out, arriving, leaving = _medians(
         contiguous.sums,
         lambda: contiguous.share_out(schedules, energies),
