@@ -6,7 +6,7 @@ import { methodNotAllowed, notFound } from "./problems.js";
 import { compile, resolve, type Check, type Json } from "./schemas.js";
 
 /** The names of the contracts that come with this package. */
-export type ContractName = "eu-mp" | "notifications" | "marketplace" | "metering";
+export type ContractName = "eu-mp" | "notifications" | "marketplace" | "metering" | "flexoffer";
 
 /** A declared parameter; `argument` is its name in the handler's request. */
 export interface Parameter {
