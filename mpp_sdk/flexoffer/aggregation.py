@@ -334,7 +334,7 @@ def _assembled(
         offers=offers,
         grouping=grouping,
         aggregates=with_combined(
-            plain, {group: one.offer for group, (one, _) in combinations.items()}
+            plain, grouping, {group: one.offer for group, (one, _) in combinations.items()}
         ),
         groups=groups,
         positions=positions,
@@ -414,7 +414,9 @@ def combined(offers: FlexOffers, members: Ints) -> Combination:
     return combiner.combine(listed)
 
 
-def with_combined(aggregates: FlexOffers, combinations: Mapping[int, FlexOffer]) -> FlexOffers:
+def with_combined(
+    aggregates: FlexOffers, grouping: Grouping, combinations: Mapping[int, FlexOffer]
+) -> FlexOffers:
     """Return aggregates that have the profiles of these combinations instead of the sums."""
     if not combinations:
         return aggregates
@@ -430,7 +432,8 @@ def with_combined(aggregates: FlexOffers, combinations: Mapping[int, FlexOffer])
     rows = np.arange(len(aggregates))
     rows[list(combinations)] = len(aggregates) + np.arange(len(made))
     both = FlexOffers.concatenated([aggregates, FlexOffers.of(made, EPOCH)]).take(rows)
-    return replace(both, locations=aggregates.locations, directions=aggregates.directions)
+    directions = aggregates.directions if grouping.by_direction else both.directions
+    return replace(both, locations=aggregates.locations, directions=directions)
 
 
 def deviations(aggregates: FlexOffers, schedules: Schedules) -> tuple[Ints, Ints]:
