@@ -10,7 +10,7 @@ from mpp_sdk.errors import InvalidInput
 from mpp_sdk.flexoffer.columns import FlexOffers
 from mpp_sdk.flexoffer.feasibility import energy_violations
 from mpp_sdk.flexoffer.model import INTERVAL, EnergyRange, FlexOffer, Polytope, Profile, Slice
-from mpp_sdk.flexoffer.reach import reach, reaches
+from mpp_sdk.flexoffer.reach import _bounds, _solved, _walked, reach, reaches
 from mpp_sdk.flexoffer.valuation import flexibilities, flexibility
 from tests.flexoffers import strategies
 from tests.unit.mpp_sdk.flexoffer.examples import NOW, TEN, offer
@@ -135,3 +135,19 @@ def test_constraints_that_nothing_keeps_to_are_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
         reach(impossible, INTERVAL)
     assert refused.value.errors[0].rule == "feasible"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_going_through_polygons_finds_what_a_solver_finds(data: st.DataObject) -> None:
+    one = data.draw(strategies.offers(("dependencies",), scales=("both", "consumption")))
+    profile = one.profile
+    row = st.lists(
+        st.sampled_from((0.0, 0.25, 1.0)),
+        min_size=len(profile.slices),
+        max_size=len(profile.slices),
+    )
+    shares = np.array(data.draw(st.lists(row, min_size=1, max_size=3)))
+    lower, upper = _bounds(profile, one.interval)
+    walked = _walked(profile, lower, upper, shares)
+    np.testing.assert_allclose(walked, _solved(profile, lower, upper, shares), rtol=0, atol=0.01)
