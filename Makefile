@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.runtime ## Integrate two platforms over a marketplace on real meter data, and leave a page about it
+demo: $(VENV)/.runtime ## Integrate platforms over a marketplace, trade flexibility on real meter data, and leave a page about it
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/.dev check ## Run the checks and every test
