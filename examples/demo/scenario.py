@@ -35,12 +35,13 @@ class Scenario:
         operator = stage.operator()
         first = readings_story.play(stage, operator)
         stage.show()
-        curves = load_curves(readings_of(stage, "aggregator"))
+        received = readings_of(stage, "aggregator")
+        curves, readings_received = load_curves(received), received.count()
         subscription = first.aggregator.client.read_subscription(first.subscription_id).body
         trail = audit_trail(operator, first.subscription_id)
         checks = [
             *check_data(
-                readings_of(stage, "aggregator"),
+                received,
                 readings_of(stage, "local_operator"),
                 with_consent=GRANTED,
                 without=(DENIED, WITHDRAWN),
@@ -56,7 +57,7 @@ class Scenario:
             ended_at=datetime.now(UTC),
             acceptance_to_active=expect(subscription.activated_at) - subscription.created_at,
             acceptance_to_first_data=first_data - subscription.created_at,
-            readings_received=sum(len(curve.readings) for curve in curves),
+            readings_received=readings_received,
             participants=[one for one in who.PARTICIPANTS if one.key in taking_part],
             messages=stage.messages.all,
             groups=timelines(trail, subscription),
