@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -11,11 +12,13 @@ from zoneinfo import ZoneInfo
 
 from mpp_sdk import clock
 from mpp_sdk.contracts.eu_mp.models import PlatformRole
+from mpp_sdk.flexoffer.documents import offer_of
 from mpp_sdk.flexoffer.exchange.handler import FlexOfferReceiver
 from mpp_sdk.flexoffer.exchange.stream import FlexOfferStreams
 from mpp_sdk.flexoffer.lifecycle import FlexOfferState
 from mpp_sdk.flexoffer.model import Schedule
 from mpp_sdk.flexoffer.terms import DelegatedTerms, FlexibilityContract
+from mpp_sdk.ids import new_id
 from mpp_sdk.platform import MarketPlayerPlatform
 from mpp_sdk.settings import PlatformSettings
 from mpp_sdk.state.subscriptions import Subscription
@@ -49,30 +52,68 @@ class _Platform(MarketPlayerPlatform):
         self.receiver.streams = FlexOfferStreams(self.receiver.store, most_readers=0)
 
 
+@dataclass(frozen=True)
+class Offerer:
+    """Who offers under a subscription: its key, its flex-offers, and what it calls itself."""
+
+    key: str
+    subscription_id: UUID
+    name: str
+    flex_offer_ids: Sequence[str]
+
+
+@contextmanager
+def served_to_two(folder: Path) -> Iterator[tuple[str, Sequence[Offerer]]]:
+    """Give the URL of a receiver of flex-offers, and two who offer, each with some of them."""
+    with ServedPlatform(_Platform, folder) as served:
+        yield (
+            served.url,
+            [_offering(served, f"{_KEY}-{name}", name) for name in ("the-first", "the-second")],
+        )
+
+
+def _offering(served: ServedPlatform[_Platform], key: str, name: str) -> Offerer:
+    receiver, random = served.platform.receiver, Random(name)
+    subscription_id = _subscribed(served, key)
+    drafts = [_draft(random) | {"offeredBy": f"{name}-household"} for _ in range(_NEWEST)]
+    documents = [{name: one for name, one in draft.items() if one is not None} for draft in drafts]
+    taken = [(offer_of(document), document) for document in documents]
+    receiver.store.add(subscription_id, taken, clock.now())
+    return Offerer(key, subscription_id, name, [str(offer.id) for offer, _ in taken])
+
+
+def _subscribed(served: ServedPlatform[_Platform], key: str) -> UUID:
+    """Return a new subscription with a flexibility contract, whose requester has this key."""
+    b2b = {
+        "baseUrl": served.url,
+        "contract": "flexoffer",
+        "contractVersion": Contract.load("flexoffer").version,
+        "apiKey": key,
+    }
+    subscription_id = new_id()
+    fields = {"b2b": b2b, "subscriptionId": str(subscription_id)}
+    served.tell("confirm_service_offer", PlatformRole.PROVIDER, fields)
+    served.platform.receiver.set_contract(
+        subscription_id,
+        FlexibilityContract(
+            receiver="The receiver",
+            offered_by="The offerer",
+            currency="EUR",
+            zone=ZoneInfo("Europe/Madrid"),
+            valid_from=datetime(2000, 1, 1, tzinfo=UTC),
+            terms=DelegatedTerms(),
+        ),
+    )
+    return subscription_id
+
+
 @contextmanager
 def served_flexoffers(folder: Path) -> Iterator[Target]:
     """Give the contract as a receiver of flex-offers serves it."""
     contract = Contract.load("flexoffer")
     with ServedPlatform(_Platform, folder) as served:
-        b2b = {
-            "baseUrl": served.url,
-            "contract": "flexoffer",
-            "contractVersion": contract.version,
-            "apiKey": _KEY,
-        }
-        event = served.tell("confirm_service_offer", PlatformRole.PROVIDER, {"b2b": b2b})
-        receiver, subscription_id = served.platform.receiver, UUID(event["subscriptionId"])
-        receiver.set_contract(
-            subscription_id,
-            FlexibilityContract(
-                receiver="The receiver",
-                offered_by="The offerer",
-                currency="EUR",
-                zone=ZoneInfo("Europe/Madrid"),
-                valid_from=datetime(2000, 1, 1, tzinfo=UTC),
-                terms=DelegatedTerms(),
-            ),
-        )
+        receiver = served.platform.receiver
+        _subscribed(served, _KEY)
 
         def known(operation: Operation, random: Random) -> dict[str, str]:
             offers = list(receiver.offers(states=tuple(FlexOfferState)))[-_NEWEST:]

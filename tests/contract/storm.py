@@ -34,6 +34,7 @@ from tests.world.people import Company
 from tests.world.processes import PODS, PlatformProcess, without_limits
 from tests.world.scene import Pair, Scene, staged
 
+from .flexoffers import Offerer, served_to_two
 from .grammar import Grammar, Request, Sign
 from .judge import Flaw, Foreign, Judge
 from .wire import Answer, Connection
@@ -293,7 +294,8 @@ def brewing(folder: Path) -> Iterator[list[Target]]:
         cast.renew()
         thread.start()
         try:
-            yield _targets(scene, cast)
+            with served_to_two(folder / "flexoffers") as (url, offerers):
+                yield [*_targets(scene, cast), _flexoffers(url, offerers)]
         finally:
             stopping.set()
             thread.join()
@@ -343,6 +345,22 @@ def _metering(scene: Scene, platform: PlatformProcess, nobody: Actor) -> Target:
         nobody,
     ]
     return Target.of("metering", "metering", platform.url, actors, 2, _unsigned)
+
+
+def _flexoffers(url: str, offerers: Sequence[Offerer]) -> Target:
+    first, second = offerers
+    actors = [
+        Actor(
+            one.name,
+            [{"X-API-Key": one.key}],
+            {"id": list(one.flex_offer_ids), "flexOfferId": list(one.flex_offer_ids)},
+            {"id": list(other.flex_offer_ids), "flexOfferId": list(other.flex_offer_ids)},
+            Foreign({f"{other.name}-household", str(other.subscription_id)}),
+        )
+        for one, other in ((first, second), (second, first))
+    ]
+    nobody = Actor("nobody", [{}, {"X-API-Key": "unknown"}], actors[0].own, actors[1].own)
+    return Target.of("flexoffer", "flexoffer", url, [*actors, nobody], 3, _unsigned)
 
 
 def _unsigned(event_id: str, body: bytes) -> Mapping[str, str]:
