@@ -32,7 +32,10 @@ class AssignedSchedule(Model):
 
     profile: Annotated[int | None, Field(ge=0)] = None
     """
-    Which profile to do; the first (0) unless given.
+    Which profile to do; the first (0) unless given. With `twoMode`, each profile is there once for each vector:
+    profile p with vector v of n is p·n + v. The energies are then what is given back before the start, where
+    the vector has a time for it, those of the slices, and what is given back after them.
+
     """
 
     given_at: Annotated[AwareDatetime, Field(alias="givenAt")]

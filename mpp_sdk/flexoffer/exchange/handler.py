@@ -27,6 +27,7 @@ from mpp_sdk.flexoffer.model import FlexOffer, Schedule
 from mpp_sdk.flexoffer.rules import check_deadlines, refuse
 from mpp_sdk.flexoffer.solvable import check_solvable
 from mpp_sdk.flexoffer.terms import FlexibilityContract
+from mpp_sdk.flexoffer.two_mode import expanded
 from mpp_sdk.jobs import Job
 from mpp_sdk.state.subscriptions import Subscription, Subscriptions
 from mpp_sdk.transactions import Transactions
@@ -336,7 +337,7 @@ class FlexOfferReceiver(FlexofferHandler):
         if errors or not isinstance(document, dict):
             return errors
         try:
-            offer = offer_of(document)
+            offer = expanded(offer_of(document))
             check_deadlines(offer, now)
             solving.check(offer)
         except InvalidInput as error:

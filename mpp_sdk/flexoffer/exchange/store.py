@@ -39,6 +39,7 @@ from mpp_sdk.flexoffer.feasibility import violations
 from mpp_sdk.flexoffer.lifecycle import LIFECYCLE, Deadlines, FlexOfferState, Standing, Verdict
 from mpp_sdk.flexoffer.model import FlexOffer, Schedule
 from mpp_sdk.flexoffer.rules import refuse
+from mpp_sdk.flexoffer.two_mode import expanded
 from mpp_sdk.schema import bring_up_to_date
 from mpp_sdk.state.domain import ENDED_SUBSCRIPTION
 from mpp_sdk.state.tables import SubscriptionRow
@@ -73,8 +74,8 @@ class ReceivedFlexOffer:
 
     @cached_property
     def offer(self) -> FlexOffer:
-        """What is offered."""
-        return offer_of(self.document, self.id)
+        """What is offered; two-mode operation is written out as the profiles that it means."""
+        return expanded(offer_of(self.document, self.id))
 
     @cached_property
     def schedule(self) -> Schedule | None:

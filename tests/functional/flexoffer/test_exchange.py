@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,8 +20,9 @@ from mpp_sdk.flexoffer.documents import document_of
 from mpp_sdk.flexoffer.exchange import handler
 from mpp_sdk.flexoffer.exchange.measurements import Measured
 from mpp_sdk.flexoffer.lifecycle import FlexOfferState
-from mpp_sdk.flexoffer.model import INTERVAL, Default, Profile, Schedule, Slice
+from mpp_sdk.flexoffer.model import INTERVAL, Default, Profile, Schedule, Slice, TwoMode
 from mpp_sdk.flexoffer.terms import DelegatedTerms, FlexibilityContract
+from mpp_sdk.flexoffer.two_mode import intervention
 from mpp_sdk.platform import MarketPlayerPlatform
 from tests.functional.flexoffer.support import (
     BASE,
@@ -696,3 +698,50 @@ def test_lists_come_in_pages_whose_cursors_are_their_own(tmp_path: Path) -> None
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(
         answers, 400
     )
+
+
+def test_what_an_intervention_gives_back_is_scheduled_with_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Two vectors: half is given back before, or all of it after."""
+    vectors = (
+        TwoMode(prior_time=INTERVAL, prior_portion=0.5),
+        TwoMode(after_time=2 * INTERVAL, after_portion=1.0),
+    )
+    with exchange(database_url, tmp_path) as one:
+        offer = replace(flex_offer(), two_mode=vectors)
+        [offered] = one.requester.offer([offer])
+        identity = offered.offer.id
+        one.receiver.accept([identity])
+        [received] = one.receiver.offers()
+        assert len(received.offer.profiles) == len(vectors)
+        start, usual = in_intervals(9), sum(offer.default.energies)
+
+        with pytest.raises(InvalidInput) as refused:
+            one.receiver.assign({identity: Schedule(start, (0, 2_000, 600), 0)})
+        assert {error.rule for error in refused.value.errors} == {"polytope"}
+
+        given_back = -(2_600 - usual)
+        one.receiver.assign({identity: Schedule(start, (2_000, 600, given_back), 1)})
+        own = one.requester.read(identity)
+        assert own.offer.two_mode == vectors
+        assert own.schedule is not None
+        told = intervention(own.offer, own.schedule)
+        assert told.vector == vectors[1]
+        assert told.schedule == Schedule(start, (2_000, 600))
+        series = one.requester.scheduled(start, start + 6 * INTERVAL)
+        assert sum(series.values) == pytest.approx(usual)
+        with clock.at(start + INTERVAL):
+            one.receiver.keep_deadlines()
+        assert one.requester.read(identity).state == "EXECUTING"
+
+
+def test_more_alternatives_than_there_can_be_are_refused(tmp_path: Path) -> None:
+    with exchange(f"sqlite:///{tmp_path / 'a.db'}", tmp_path) as one:
+        vectors = (TwoMode(after_time=INTERVAL, after_portion=1.0),) * 64
+        two = replace(flex_offer(), profiles=flex_offer().profiles * 2, two_mode=vectors)
+        [offered, other] = one.requester.offer([two, flex_offer()])
+        assert [(error.pointer, error.rule) for error in offered.errors] == [
+            ("/twoMode", "maxItems")
+        ]
+        assert other.state == "OFFERED"
