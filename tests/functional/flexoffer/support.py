@@ -104,7 +104,7 @@ def flex_offer(**changes: Any) -> FlexOffer:
     return FlexOffer(**(members | changes))
 
 
-def soon(seconds: int = 3, length: int = 2, **changes: Any) -> FlexOffer:
+def soon(seconds: int = 6, length: int = 2, **changes: Any) -> FlexOffer:
     """Return a flex-offer in intervals of a second that starts in so many seconds, and is short."""
     second = timedelta(seconds=1)
     start = clock.now().replace(microsecond=0) + (seconds + 1) * second

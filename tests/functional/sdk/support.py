@@ -227,7 +227,7 @@ def canceled(event: ServiceOfferConfirmed, after: timedelta) -> ServiceOfferCanc
     )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Return as soon as a condition holds. Fails when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
