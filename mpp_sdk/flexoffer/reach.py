@@ -9,7 +9,7 @@ from numba import njit
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from mpp_sdk.errors import InvalidInput
-from mpp_sdk.flexoffer.combiners.regions import TOUCHING, Counts, cut, walk
+from mpp_sdk.flexoffer.combiners.regions import TOUCHING, Counts, cut, packed, walk
 from mpp_sdk.flexoffer.linear import WH_PER_KWH, Floats, constraints
 from mpp_sdk.flexoffer.model import Profile
 
@@ -122,10 +122,7 @@ def _walked(
     profile: Profile, lower: Floats, upper: Floats, shares: Floats
 ) -> tuple[Floats, Floats]:
     """Find the least and the most by going through the polygons, slice by slice."""
-    counts = np.array([len(polygon) for polygon in profile.dependencies])
-    polygons = np.zeros((len(counts), int(counts.max()), 2))
-    for number, polygon in enumerate(profile.dependencies):
-        polygons[number, : len(polygon)] = polygon
+    polygons, counts = packed(profile.dependencies)
     total = profile.total
     within = (-math.inf, math.inf) if total is None else (total.lower, total.upper)
     lowest, highest = lower / WH_PER_KWH, upper / WH_PER_KWH

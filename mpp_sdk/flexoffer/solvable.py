@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from mpp_sdk.errors import FieldError
-from mpp_sdk.flexoffer.combiners.regions import walk
+from mpp_sdk.flexoffer.combiners.regions import packed, walk
 from mpp_sdk.flexoffer.linear import WH_PER_KWH, best, bounds, constraints
 from mpp_sdk.flexoffer.model import EnergyRange, FlexOffer, Profile, Slice
 from mpp_sdk.flexoffer.rules import refuse
@@ -62,14 +62,9 @@ def unsolvable(profile: Profile, interval: timedelta) -> FieldError | None:
 
 def _stuck(profile: Profile, interval: timedelta) -> FieldError | None:
     lower, upper = bounds(profile, interval)
-    size = max(map(len, profile.dependencies))
-    polygons = np.zeros((len(profile.slices), size, 2))
-    for number, polygon in enumerate(profile.dependencies):
-        polygons[number, : len(polygon)] = polygon
     total = profile.total
     _, _, at = walk(
-        polygons,
-        np.array([len(polygon) for polygon in profile.dependencies]),
+        *packed(profile.dependencies),
         lower,
         upper,
         total.lower / WH_PER_KWH if total else -np.inf,

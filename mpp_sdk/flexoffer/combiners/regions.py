@@ -4,10 +4,13 @@ A region is a pair of its corners, in their order, and how many there are; there
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from mpp_sdk.flexoffer.model import Polygon
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -20,6 +23,15 @@ EXACT = 1e-12
 
 TOUCHING = 1e-9
 """A region that misses a half-plane by no more, in kWh, touches it: so far schedules may be off."""
+
+
+def packed(polygons: Sequence[Polygon]) -> tuple[Floats, Counts]:
+    """Return polygons as one array of corners, and how many of them each has."""
+    counts = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    corners = np.zeros((len(polygons), int(counts.max()), 2))
+    for number, polygon in enumerate(polygons):
+        corners[number, : len(polygon)] = polygon
+    return corners, counts
 
 
 @njit(cache=True, nogil=True)
