@@ -30,7 +30,7 @@ def case(
 
     case_id reads AREA-TOPIC-NN and never changes its meaning, since certificates name it. The title
     says what a sound server does, the why what goes wrong for others where it does not. Cases run
-    in the order in which they are registered. harmless is for a case that leaves the server as it
+    in the order of their modules' names, those of a module as they are written. harmless is for a case that leaves the server as it
     was. where says of which contracts it is, for a case of every contract that has what it is
     about. Raises ValueError for an id that is there already or reads otherwise.
     """
@@ -47,7 +47,9 @@ def case(
 def cases_of(contract: str) -> list[Case]:
     """Return the cases of a contract (`eu-mp`), those of every contract first."""
     _import_all()
-    registered, document = list(_registered.values()), _document(contract)
+    # A module may have been imported by itself before: the names of the modules decide.
+    registered = sorted(_registered.values(), key=lambda one: one.check.__module__)
+    document = _document(contract)
     return [
         *(one for one in registered if one.contract == EVERY_CONTRACT and one.where(document)),
         *(one for one in registered if one.contract == contract),
