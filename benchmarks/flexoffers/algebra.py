@@ -1,8 +1,7 @@
 """What the algebra of a million flex-offers takes, beside passes over the same bytes.
 
-Times are the clock's, medians of five. A read only adds up the three columns of energies; a triad
-reads two columns of that size and writes a third. What lies side by side is worked on by as many
-processors as there are, and stands beside passes that are, too; the rest is done by one.
+Times are the processor's, medians of five, one thread. A read only adds up the three columns of
+energies; a triad reads two columns of that size and writes a third.
 """
 
 import statistics
@@ -24,7 +23,7 @@ from mpp_sdk.flexoffer.columns import (
     Schedules,
     default_profiles,
 )
-from mpp_sdk.flexoffer.contiguous import Contiguous, in_parts
+from mpp_sdk.flexoffer.contiguous import Contiguous
 from mpp_sdk.flexoffer.grouping import Grouping
 from mpp_sdk.flexoffer.model import FlexOffer
 from mpp_sdk.flexoffer.portfolio import Portfolio
@@ -86,11 +85,9 @@ def _passes(offers: FlexOffers, show: bool = False, judge: bool = False) -> None
     schedules = _schedules(found.aggregates)
     contiguous = Contiguous.of(found)
     energies = np.empty_like(offers.default)
-    read, triad, reading, moving, adding, sharing, arriving, disaggregating, laying = _medians(
+    read, triad, adding, sharing, arriving, disaggregating, laying = _medians(
         lambda: _read(offers.default, offers.down, offers.up),
         lambda: _triad(offers.default, offers.up, energies),
-        lambda: _side_by_side(_read, offers.default, offers.down, offers.up),
-        lambda: _side_by_side(_triad, offers.default, offers.up, energies),
         contiguous.sums,
         lambda: contiguous.share_out(schedules, energies),
         lambda: aggregate(offers, _GROUPING),
@@ -106,12 +103,10 @@ def _passes(offers: FlexOffers, show: bool = False, judge: bool = False) -> None
     )
     for what, seconds, beside, name, limit in (
         ("read", read, read, "read", None),
-        ("read, by all processors", reading, read, "read", None),
         ("triad", triad, triad, "triad", None),
-        ("triad, by all processors", moving, triad, "triad", None),
-        ("aggregate, side by side", adding, reading, "read by all", 2),
+        ("aggregate, side by side", adding, read, "read", 2),
         ("aggregate, in order of arrival, grouping included", arriving, read, "read", 8),
-        ("disaggregate to the last Wh, side by side", sharing, moving, "triad by all", 4),
+        ("disaggregate to the last Wh, side by side", sharing, triad, "triad", 4),
         ("disaggregate to the last Wh, in order of arrival", disaggregating, triad, "triad", None),
         ("lay out side by side, once", laying, read, "read", None),
     ):
@@ -172,11 +167,11 @@ def _beside_objects(size: int) -> None:
         lambda: aggregate(offers, _GROUPING),
         lambda: found.disaggregate(schedules),
     )
-    begun = time.perf_counter()
+    begun = time.process_time()
     groups, sums = _aggregate_objects(objects)
-    added = time.perf_counter()
+    added = time.process_time()
     shared = _disaggregate_objects(groups, sums, named)
-    ended = time.perf_counter()
+    ended = time.process_time()
     members = found.disaggregate(schedules)
     for row, offer in enumerate(objects):
         assert shared[offer.id.int] == list(members[row].energies)
@@ -259,13 +254,13 @@ def _incremental(size: int, changes: int) -> None:
     times, sums = [], []
     for rows, more in zip(going, coming, strict=True):
         gone = offers.ids[rows]
-        begun = time.perf_counter()
+        begun = time.process_time()
         portfolio.remove(gone)
         portfolio.add(more)
-        changed = time.perf_counter()
+        changed = time.process_time()
         aggregates = portfolio.aggregates
         times.append(changed - begun)
-        sums.append(time.perf_counter() - changed)
+        sums.append(time.process_time() - changed)
     everybody = portfolio.offers
     assert _same(aggregates, aggregate(everybody, _GROUPING).aggregates)
     anew, rebuilt = _medians(
@@ -291,20 +286,10 @@ def _medians(*calls: Callable[[], object]) -> list[float]:
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(RUNS + 1):
         for call, taken in zip(calls, times, strict=True):
-            begun = time.perf_counter()
+            begun = time.process_time()
             call()
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.process_time() - begun)
     return [statistics.median(taken[1:]) for taken in times]
-
-
-def _side_by_side(kernel: Callable[..., object], *columns: Energies) -> None:
-    """Do a pass over columns on as many processors as the algebra takes for them."""
-    places = np.linspace(0, len(columns[0]), 1025).astype(np.int64)
-
-    def work(first: int, last: int) -> object:
-        return kernel(*(column[places[first] : places[last]] for column in columns))
-
-    in_parts(work, places)
 
 
 @njit(cache=True, nogil=True)

@@ -3,7 +3,6 @@
 What is as large as the columns is allocated by the caller: NumPy asks for large pages.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ Whole = int | np.int64
 
 _ONE = np.uint64(1)  # what is not signed needs no look at whether it counts from the end
 _BLOCK = 512
-_EXACT_PRODUCT = 2.0**52
 
 
 @njit(cache=True, nogil=True)
@@ -386,39 +384,24 @@ def share_out_side_by_side(
     """Do what `share_out` does, of what lies side by side.
 
     By blocks: only the running sum takes one after the other, the rest is done for many at once.
-    Products that a double holds exactly need no `part_of`.
     """
     running = np.empty(_BLOCK, np.int64)
     shared = np.empty(_BLOCK + 1, np.int64)
-    quotients = np.empty(_BLOCK + 1, np.float64)
     for slot in range(len(begins) - 1):
         amount, total = abs(deviation[slot]), max(room[slot], 1)
         factor = amount / total
         sign = 1 if deviation[slot] >= 0 else -1
         side = up if deviation[slot] >= 0 else down
-        exact = np.float64(amount) * np.float64(total) < _EXACT_PRODUCT
-        number, whole = np.float64(amount), np.float64(total)
         until_here = np.int64(0)
         shared[0] = 0
-        quotients[0] = 0.0
         for begin in range(begins[slot], begins[slot + 1], _BLOCK):
             end = min(begin + _BLOCK, begins[slot + 1])
             usual, room_here, block = default[begin:end], side[begin:end], energies[begin:end]
             for at in range(len(usual)):
                 until_here += room_here[at]
                 running[at] = until_here
-            if exact:
-                for at in range(len(usual)):
-                    here = np.float64(running[at])
-                    quotient = math.floor(here * factor)
-                    left = here * number - quotient * whole
-                    quotients[at + 1] = quotient + (left >= whole) - (left < 0)
-                for at in range(len(usual)):
-                    block[at] = usual[at] + sign * np.int64(quotients[at + 1] - quotients[at])
-                quotients[0] = quotients[len(usual)]
-            else:
-                for at in range(len(usual)):
-                    shared[at + 1] = part_of(amount, running[at], total, factor)
-                for at in range(len(usual)):
-                    block[at] = usual[at] + sign * (shared[at + 1] - shared[at])
-                shared[0] = shared[len(usual)]
+            for at in range(len(usual)):
+                shared[at + 1] = part_of(amount, running[at], total, factor)
+            for at in range(len(usual)):
+                block[at] = usual[at] + sign * (shared[at + 1] - shared[at])
+            shared[0] = shared[len(usual)]
