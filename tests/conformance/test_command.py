@@ -258,7 +258,10 @@ def test_another_server_is_said_once(
         (["https://user:word@platform.example"], "no user name"),
         (["https://platform.invalid"], "cannot be resolved"),
         ([], "Name the server to try"),
-        (["http://127.0.0.1:1", "--contract", "eump"], "There are: eu-mp, flexoffer, metering, notifications"),
+        (
+            ["http://127.0.0.1:1", "--contract", "eump"],
+            "There are: eu-mp, flexoffer, metering, notifications",
+        ),
         (["http://127.0.0.1:1", "--case", "NO-SUCH-*"], "--list shows"),
         (["http://127.0.0.1:1", "--credentials", "not-there.json"], "not-there.json"),
         (["http://127.0.0.1:1", "--json", "no/such/folder.json"], "no such folder"),
