@@ -30,9 +30,10 @@ def case(
 
     case_id reads AREA-TOPIC-NN and never changes its meaning, since certificates name it. The title
     says what a sound server does, the why what goes wrong for others where it does not. Cases run
-    in the order of their modules' names, those of a module as they are written. harmless is for a case that leaves the server as it
-    was. where says of which contracts it is, for a case of every contract that has what it is
-    about. Raises ValueError for an id that is there already or reads otherwise.
+    in the order of their modules' names, those of a module as they are written. harmless is for a
+    case that leaves the server as it was. where says of which contracts it is, for a case of every
+    contract that has what it is about. Raises ValueError for an id that is there already or reads
+    otherwise.
     """
 
     def register(check: Check) -> Check:
