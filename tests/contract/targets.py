@@ -225,8 +225,10 @@ def served_contracts(folder: Path, *, renew_every: int) -> Iterator[dict[str, Ta
         yield {
             target.name: target
             for target in (
-                _marketplace("marketplace", marketplace.url, things),
-                _marketplace("notifications", marketplace.url, things),
+                _marketplace("marketplace", marketplace.url, things, subscription.subscription_id),
+                _marketplace(
+                    "notifications", marketplace.url, things, subscription.subscription_id
+                ),
                 _eu_mp("eu_mp", provider_platform),
                 _eu_mp("eu_mp of a requester", requester_platform),
                 _metering(
@@ -250,7 +252,8 @@ def _wait_until_active(requester: Company, subscription_id: UUID) -> None:
     raise AssertionError("The platforms did not integrate in time.")
 
 
-def _marketplace(name: str, url: str, things: _Things) -> Target:
+def _marketplace(name: str, url: str, things: _Things, subscription_id: UUID) -> Target:
+    """Return the target; the subscription stays: others call under it."""
     contract = Contract.load(name)
     return Target(
         name,
@@ -260,7 +263,9 @@ def _marketplace(name: str, url: str, things: _Things) -> Target:
         things.known,
         things.body,
         things.renew,
-        frozenset({str(things.provider.player_id), str(things.requester.player_id)}),
+        frozenset(
+            map(str, (things.provider.player_id, things.requester.player_id, subscription_id))
+        ),
     )
 
 
