@@ -6,10 +6,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 from tests.services import chromium, java, mono, postgresql, rabbitmq
 from tests.services.processes import CannotStart
+
+# The same random cases in every run; FLEXAGORA_TEST_BY_CHANCE=1 looks for others.
+settings.load_profile("default" if os.environ.get("FLEXAGORA_TEST_BY_CHANCE") else "ci")
 
 _BROWSER_TESTS = Path(__file__).parent / "browser"
 _SDK_TESTS = Path(__file__).parent / "sdk"
