@@ -30,7 +30,7 @@ class Combination:
         It is the spread between the cheapest and the dearest schedule against that of the members
         on their own, over fixed price curves. It is worked out when it is first asked for.
         """
-        return min(max(self.measure(), 0.0), 1.0)  # next to nothing may round to less than it
+        return min(max(self.measure(), 0.0), 1.0)  # rounding may lead beyond
 
 
 class Combiner(Protocol):

@@ -179,14 +179,14 @@ class Dependencies:
 
 
 def kept_of(offer: FlexOffer, members: Sequence[FlexOffer]) -> float:
-    """Return the share of the members' spread that an offer in their place has, 0 to 1.
+    """Return the share of the members' spread that an offer in their place has.
 
     Of more than 16 members, 16 stand for all, evenly taken.
     """
     chosen = np.linspace(0, len(members) - 1, min(len(members), _MEASURED)).round().astype(int)
     own = sum(spread(members[i].profile, members[i].interval) for i in chosen)
     own *= len(members) / len(chosen)
-    return min(1.0, spread(offer.profile, offer.interval) / own) if own > EXACT else 1.0
+    return spread(offer.profile, offer.interval) / own if own > EXACT else 1.0
 
 
 @dataclass(frozen=True)

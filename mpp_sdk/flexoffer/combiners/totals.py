@@ -102,7 +102,7 @@ class Totals:
                 form.of.upper, summed.upper
             ):
                 return 1.0
-            return min(1.0, form.of.spread() / sets.spread())
+            return form.of.spread() / sets.spread()
 
         def split(energies: Sequence[float]) -> list[Sequence[float]]:
             return _split(energies, form, sets)

@@ -26,7 +26,6 @@ from mpp_sdk.flexoffer.timeseries import TimeSeries
 
 MOST_DAYS = 366
 _HOUR = timedelta(hours=1)
-_TINY = 1e-12  # MWh/h; where nothing is used at all there is still variation
 _YEARS = range(1970, 3000)
 _KWH_PER_MWH = 1_000.0
 _WH_PER_MWH = 1_000_000.0
@@ -130,7 +129,7 @@ def key_figures(
     done = measured(assigned, readings, start, end).hourly().values - before
     peak = kpi.peak(expected)
     levels = kpi.adaptability(
-        [one.offer.resolved(one.used_at) for one in received], start, end, max(peak, _TINY), start
+        [one.offer.resolved(one.used_at) for one in received], start, end, peak, start
     )
     hours = [
         models.HourFigures(
@@ -139,7 +138,7 @@ def key_figures(
             scheduled=kwh(plan),
             measured=None if np.isnan(real) else kwh(base + real),
             variation=level.variation * _KWH_PER_MWH,
-            adaptability=level.level if peak > 0 else None,
+            adaptability=level.level,
             planned=kwh(plan - base),
             realised=None if np.isnan(real) else kwh(real),
         )
